@@ -1,0 +1,141 @@
+"""Eigenvalues, densities and traces of the Hessian, and sharpness against an optimiser's limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from landscope.measurements.base import Measurement, not_stored
+
+__all__ = ["Eigenvalues", "Sharpness", "SpectralDensity", "Trace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eigenvalues(Measurement):
+    """The largest eigenvalues of a symmetric operator, each with a bound on its error.
+
+    Attributes:
+        values: (k,) eigenvalues, descending (algebraic order).
+        residuals: (k,) norms |H v - lambda v| for unit v; an eigenvalue of H lies within that distance of each value.
+        converged: (k,) whether the residual met the tolerance asked for.
+        operator: "hessian", "ggn" or another operator's name.
+        hvps: Matrix-vector products used.
+        vectors: (k, P) unit eigenvectors; not kept in a run's store.
+    """
+
+    kind: ClassVar[str] = "eigenvalues"
+    values: np.ndarray
+    residuals: np.ndarray
+    converged: np.ndarray
+    operator: str
+    hvps: int
+    vectors: np.ndarray | None = not_stored()
+
+    def scalars(self) -> dict[str, float]:
+        """Every eigenvalue by its rank, from 1."""
+        return {f"eigenvalue.{rank}": float(value) for rank, value in enumerate(self.values, start=1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sharpness(Measurement):
+    """The largest curvature the optimiser sees, against the value above which its steps overshoot.
+
+    Attributes:
+        lambda_max: Largest eigenvalue of the Hessian, preconditioned by the optimiser where it has a preconditioner.
+        residual: Bound on the error of `lambda_max`.
+        threshold: Largest stable value on a quadratic, e.g. 2/lr for gradient descent; None where no rule is known.
+        optimizer: The optimiser's class name; empty when none was given.
+        rule: The threshold's formula, in words.
+        preconditioned: Whether `lambda_max` belongs to the preconditioned Hessian.
+        hvps: Hessian-vector products used.
+        vector: (P,) the eigenvector; not kept in a run's store.
+    """
+
+    kind: ClassVar[str] = "sharpness"
+    lambda_max: float
+    residual: float
+    threshold: float | None
+    optimizer: str
+    rule: str
+    preconditioned: bool
+    hvps: int
+    vector: np.ndarray | None = not_stored()
+
+    def scalars(self) -> dict[str, float]:
+        """Sharpness and, where known, its threshold."""
+        known = {} if self.threshold is None else {"threshold": self.threshold}
+        return {"lambda_max": self.lambda_max, **known}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralDensity(Measurement):
+    """The distribution of all eigenvalues, by stochastic Lanczos quadrature, on a signed-log axis.
+
+    The density is per unit of u = asinh(lambda / scale), so that the bulk near zero and the outliers are both seen;
+    it integrates to one over u.
+
+    Attributes:
+        nodes: (R, m) quadrature nodes (Ritz values) of each of R probes.
+        weights: (R, m) their weights, each row summing to one.
+        spikes: (k,) leading eigenvalues, known exactly, descending.
+        spike_residuals: (k,) error bounds of the spikes.
+        grid: (G,) eigenvalues at which the density is given, ascending.
+        density: (G,) density per unit of u, averaged over probes.
+        low: (G,) lower end of the 90 % band over probes.
+        high: (G,) upper end.
+        scale: Eigenvalue below which the axis is linear.
+        trace: Trace of the operator as the quadrature sees it, P * sum(weights * nodes).
+        trace_stderr: Standard error of that trace over probes.
+        operator: "hessian", "ggn" or another operator's name.
+        hvps: Matrix-vector products used.
+        threshold: Largest stable eigenvalue for the optimiser at that moment; None where unknown.
+    """
+
+    kind: ClassVar[str] = "density"
+    nodes: np.ndarray
+    weights: np.ndarray
+    spikes: np.ndarray
+    spike_residuals: np.ndarray
+    grid: np.ndarray
+    density: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    scale: float
+    trace: float
+    trace_stderr: float
+    operator: str
+    hvps: int
+    threshold: float | None = None
+
+    def span(self) -> tuple[float, float] | None:
+        """Least and greatest eigenvalue drawn."""
+        return float(self.grid[0]), float(self.grid[-1])
+
+    def scalars(self) -> dict[str, float]:
+        """Trace, and the leading eigenvalues by rank."""
+        ranked = {f"eigenvalue.{rank}": float(value) for rank, value in enumerate(self.spikes, start=1)}
+        return {"trace": self.trace, **ranked}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace(Measurement):
+    """The trace of a symmetric operator, estimated with random probes.
+
+    Attributes:
+        value: The estimate.
+        stderr: Its standard error over the probes.
+        probes: Number of probes.
+        operator: "hessian", "ggn" or another operator's name.
+    """
+
+    kind: ClassVar[str] = "trace"
+    value: float
+    stderr: float
+    probes: int
+    operator: str
+
+    def scalars(self) -> dict[str, float]:
+        """The trace."""
+        return {"trace": self.value}

@@ -1,0 +1,111 @@
+"""The neural tangent kernel and the geometry of the features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from landscope.measurements.base import Measurement, not_stored
+
+__all__ = ["NTK", "Collapse", "Projection"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NTK(Measurement):
+    """The empirical neural tangent kernel on n probe examples.
+
+    Attributes:
+        eigenvalues: (n,) eigenvalues of the Gram matrix, descending.
+        gram_kind: "trace" for (1/C) sum_a <grad f_a(x_i), grad f_a(x_j)>, or another name for another contraction.
+        outputs: Number C of network outputs per example.
+        effective_rank: (sum lambda)^2 / sum lambda^2.
+        alignment: Centred kernel alignment with the labels' Gram matrix, in [-1, 1]; None without class labels.
+        gram: (n, n) the kernel itself; not kept in a run's store.
+        labels: (n,) the probe examples' classes; not kept in a run's store.
+    """
+
+    kind: ClassVar[str] = "ntk"
+    eigenvalues: np.ndarray
+    gram_kind: str
+    outputs: int
+    effective_rank: float
+    alignment: float | None = None
+    gram: np.ndarray | None = not_stored()
+    labels: np.ndarray | None = not_stored()
+
+    def scalars(self) -> dict[str, float]:
+        """Eigenvalues at ranks 1, 2, 4, 8 ... , effective rank, and alignment with the labels."""
+        n = len(self.eigenvalues)
+        ranks = [2**power for power in range(n.bit_length()) if 2**power <= n]
+        lines = {f"eigenvalue.{rank}": float(self.eigenvalues[rank - 1]) for rank in ranks}
+        lines["effective_rank"] = self.effective_rank
+        if self.alignment is not None:
+            lines["alignment"] = self.alignment
+        return lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection(Measurement):
+    """The features of one layer, projected to two or three dimensions.
+
+    Attributes:
+        points: (n, d) coordinates, d = 2 or 3, rotated to lie as close as possible to the frame before.
+        labels: (n,) class of each point, -1 where there is none.
+        classes: Number of classes.
+        layer: Name of the layer whose features these are.
+        features: Width of the layer after pooling.
+        method: "pca" or "umap".
+        explained: Share of the features' variance that the projection keeps; None for methods without such a notion.
+        trustworthiness: Venna and Kaski's T(k), 1 when every neighbour in the picture is one in the features.
+        neighbours: The k of that score.
+    """
+
+    kind: ClassVar[str] = "projection"
+    points: np.ndarray
+    labels: np.ndarray
+    classes: int
+    layer: str
+    features: int
+    method: str
+    explained: float | None = None
+    trustworthiness: float
+    neighbours: int
+
+    def span(self) -> tuple[float, float] | None:
+        """Least and greatest coordinate."""
+        return (float(self.points.min()), float(self.points.max())) if self.points.size else None
+
+    def scalars(self) -> dict[str, float]:
+        """How far the picture may be trusted."""
+        return {"trustworthiness": self.trustworthiness}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collapse(Measurement):
+    """Neural collapse of the last layer's features (Papyan, Han and Donoho 2020); every quantity tends to zero.
+
+    Attributes:
+        nc1: Within-class variability: tr(S_W S_B^+) / C.
+        nc2_norms: Coefficient of variation of the lengths of the centred class means.
+        nc2_angles: Mean |cos + 1/(C-1)| over pairs of centred class means.
+        nc3: |W/|W| - M/|M||_F^2 between classifier rows and centred means; None without a linear classifier.
+        nc4: Share of examples on which the network and the nearest class mean disagree.
+        layer: The layer measured.
+        classes: Number of classes C.
+    """
+
+    kind: ClassVar[str] = "collapse"
+    nc1: float
+    nc2_norms: float
+    nc2_angles: float
+    nc3: float | None
+    nc4: float
+    layer: str
+    classes: int
+
+    def scalars(self) -> dict[str, float]:
+        """The four quantities."""
+        lines = {"nc1": self.nc1, "nc2_norms": self.nc2_norms, "nc2_angles": self.nc2_angles, "nc4": self.nc4}
+        return lines if self.nc3 is None else {**lines, "nc3": self.nc3}
