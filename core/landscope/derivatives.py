@@ -1,0 +1,87 @@
+"""Second-order products by reverse mode alone, so that every layer with a second derivative will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["Operator", "accumulator", "derivative", "ggn_operator", "hessian_operator"]
+
+Operator = Callable[[Tensor], Tensor]
+
+
+def derivative(
+    of: Tensor,
+    at: Tensor,
+    weights: Tensor | None = None,
+    *,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+) -> Tensor:
+    """d(of . weights)/d at, in the shape of `at`; zero where `of` does not depend on it."""
+    (result,) = torch.autograd.grad(
+        of,
+        at,
+        None if weights is None else weights.to(of.dtype),
+        create_graph=create_graph,
+        retain_graph=retain_graph,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return result
+
+
+def hessian_operator(loss: Callable[[Tensor], Tensor], point: Tensor) -> Operator:
+    """V -> H v at `point` (P,), the graph of the gradient g built once: H v = d(g . v)/d theta (Pearlmutter 1994).
+
+    Args:
+        loss: A scalar function of a vector (P,).
+        point: Where.
+    """
+    leaf = point.detach().requires_grad_()
+    gradient = derivative(loss(leaf), leaf, create_graph=True)
+    if not gradient.requires_grad:  # the loss is linear in theta
+        return torch.zeros_like
+    return lambda vector: derivative(gradient, leaf, vector, retain_graph=True)
+
+
+def ggn_operator(outputs: Callable[[Tensor], Tensor], loss: Callable[[Tensor], Tensor], point: Tensor) -> Operator:
+    """V -> J^T (d^2 loss / d outputs^2) J v at `point` (P,), with J = d outputs/d theta (Schraudolph 2002).
+
+    J v is the derivative of u -> J^T u, which is linear in u, so that it too takes reverse mode alone.
+
+    Args:
+        outputs: The network's outputs, a tensor of any shape, as a function of a vector (P,).
+        loss: A scalar function of those outputs.
+        point: Where.
+
+    Raises:
+        TypeError: if the outputs are not a tensor.
+    """
+    leaf = point.detach().requires_grad_()
+    output = outputs(leaf)
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            f"the Gauss-Newton matrix needs a tensor as the model's output, got {type(output).__name__}; "
+            "pass forward=lambda model, batch: ... that returns one"
+        )
+    cut = output.detach().requires_grad_()
+    slope = derivative(loss(cut), cut, create_graph=True)
+    if not slope.requires_grad:  # the loss is linear in the outputs
+        return torch.zeros_like
+    dummy = torch.zeros_like(output, requires_grad=True)
+    pulled = derivative(output, leaf, dummy, create_graph=True)
+
+    def product(vector: Tensor) -> Tensor:
+        pushed = derivative(pulled, dummy, vector, retain_graph=True)
+        curved = derivative(slope, cut, pushed, retain_graph=True)
+        return derivative(output, leaf, curved, retain_graph=True)
+
+    return product
+
+
+def accumulator(like: Tensor) -> torch.dtype:
+    """The type in which sums over data are kept: float64 where the device has it."""
+    return like.dtype if like.device.type == "mps" else torch.float64

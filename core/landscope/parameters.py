@@ -1,0 +1,166 @@
+"""Parameter vectors: how a model's trainable parameters are laid out in one vector, and what its filters are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from itertools import accumulate
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["FilterRule", "ParameterLayout", "filter_rules"]
+
+
+@dataclass(frozen=True)
+class ParameterLayout:
+    """The order, shapes and types of the parameters that make up the vector theta of length P.
+
+    Tied parameters stand in it once, frozen ones (`requires_grad=False`) not at all.
+
+    Attributes:
+        names: Qualified parameter names, in `model.named_parameters()` order.
+        shapes: Shape of each parameter.
+        dtypes: Floating-point type of each.
+        devices: Device of each.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[torch.Size, ...]
+    dtypes: tuple[torch.dtype, ...]
+    devices: tuple[torch.device, ...]
+
+    @classmethod
+    def of(cls, model: nn.Module, patterns: Sequence[str] | None = None) -> ParameterLayout:
+        """The layout of `model`'s trainable parameters, or of those whose names match one of `patterns`.
+
+        Args:
+            model: Any module.
+            patterns: Names or shell-style patterns such as "layer1.*"; None takes every trainable parameter.
+
+        Raises:
+            ValueError: if no trainable parameter is left.
+        """
+        chosen = [
+            (name, parameter)
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad and (patterns is None or any(fnmatchcase(name, pattern) for pattern in patterns))
+        ]
+        if not chosen:
+            available = ", ".join(name for name, p in model.named_parameters() if p.requires_grad) or "none"
+            asked = "" if patterns is None else f" matching {list(patterns)}"
+            raise ValueError(
+                f"model has no trainable parameter{asked}; trainable parameters: {available}. "
+                "Set requires_grad=True on those to be measured."
+            )
+        names, parameters = zip(*chosen, strict=True)
+        return cls(
+            names,
+            tuple(p.shape for p in parameters),
+            tuple(p.dtype for p in parameters),
+            tuple(p.device for p in parameters),
+        )
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of elements of each parameter."""
+        return tuple(prod(shape) for shape in self.shapes)
+
+    @property
+    def size(self) -> int:
+        """Length P of the vector."""
+        return sum(self.sizes)
+
+    @cached_property
+    def dtype(self) -> torch.dtype:
+        """Type of the vector: the one to which all parameters promote."""
+        dtype = self.dtypes[0]
+        for other in self.dtypes[1:]:
+            dtype = torch.promote_types(dtype, other)
+        return dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the vector: the first parameter's."""
+        return self.devices[0]
+
+    @cached_property
+    def slices(self) -> dict[str, slice]:
+        """Where each parameter lies in the vector."""
+        ends = list(accumulate(self.sizes))
+        return {name: slice(end - size, end) for name, size, end in zip(self.names, self.sizes, ends, strict=True)}
+
+    def flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """The vector (P,) of named tensors of the layout's shapes."""
+        return torch.cat([tensors[name].to(self.device, self.dtype).reshape(-1) for name in self.names])
+
+    def unflatten(self, vector: Tensor) -> dict[str, Tensor]:
+        """The named tensors of a vector (P,), or of a block (K, P) with K as their leading dimension.
+
+        They are views of the vector wherever type and device agree.
+
+        Raises:
+            ValueError: if the vector's last dimension is not P.
+        """
+        if vector.shape[-1] != self.size:
+            raise ValueError(
+                f"parameter vector must have length {self.size} in its last dimension, got shape {tuple(vector.shape)}"
+            )
+        lead = vector.shape[:-1]
+        pieces = vector.split(self.sizes, dim=-1)
+        return {
+            name: piece.reshape(*lead, *shape).to(device, dtype)
+            for name, piece, shape, dtype, device in zip(
+                self.names, pieces, self.shapes, self.dtypes, self.devices, strict=True
+            )
+        }
+
+
+@dataclass(frozen=True)
+class FilterRule:
+    """How a parameter divides into filters: view it as `shape`, and a filter spans the dimensions `over`.
+
+    Attributes:
+        shape: A shape with the parameter's number of elements.
+        over: The dimensions of that shape that one filter spans.
+    """
+
+    shape: tuple[int, ...]
+    over: tuple[int, ...]
+
+    def norms(self, tensor: Tensor) -> Tensor:
+        """Euclidean norm of each filter, in `shape` with the dimensions `over` kept as one."""
+        norms: Tensor = torch.linalg.vector_norm(tensor.reshape(self.shape), dim=self.over, keepdim=True)
+        return norms
+
+
+def filter_rules(model: nn.Module, layout: ParameterLayout) -> dict[str, FilterRule | None]:
+    """The filters of every parameter in the layout; None for parameters that have none.
+
+    A filter is all weights that produce one output channel or neuron (Li et al. 2018, section 4): a row of a linear
+    layer or of attention's packed projections, the kernel of one output channel of a convolution (of a transposed one
+    too, whose output channels are its second dimension, group by group), the vector of one token in an embedding.
+    Biases, normalisation parameters and scalars have no filters.
+
+    Args:
+        model: The module that owns the parameters.
+        layout: The parameters asked about.
+    """
+    rules: dict[str, FilterRule | None] = dict.fromkeys(layout.names)
+    shapes = dict(zip(layout.names, layout.shapes, strict=True))
+    for prefix, module in model.named_modules():
+        for local, _ in module.named_parameters(recurse=False):
+            name = f"{prefix}.{local}" if prefix else local
+            shape = tuple(shapes.get(name, ()))
+            if len(shape) < 2:
+                continue
+            if isinstance(module, nn.modules.conv._ConvTransposeNd):
+                inputs, outputs, *kernel = shape
+                grouped = (module.groups, inputs // module.groups, outputs, *kernel)
+                rules[name] = FilterRule(grouped, (1, *range(3, len(grouped))))
+            else:
+                rules[name] = FilterRule(shape, tuple(range(1, len(shape))))
+    return rules
