@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -86,6 +86,14 @@ class Measurement:
         """This measurement as a plotly figure; `options` go to the builder in `landscope.figures`."""
         # By name: measurements are below figures, and a measurement that is never drawn needs no plotly.
         return importlib.import_module("landscope.figures").figure(self, **options)
+
+    def replaced(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def at(self, step: int) -> Self:
+        """A copy whose provenance names the optimiser step at which it was taken."""
+        return replace(self, provenance=replace(self.provenance, step=step))
 
     def to_bytes(self) -> bytes:
         """This measurement as one safetensors file: arrays as tensors, the rest as JSON in its metadata.
