@@ -1,1 +1,57 @@
-"""figures."""
+"""Measurements as plotly figures: pure functions, used by notebooks and by the dashboard alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from landscope.figures.lines import collapse_figure, series_figure, sharpness_figure, trace_figure
+from landscope.figures.scatter import embedding_figure
+from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure
+from landscope.figures.surfaces import landscape_figure
+from landscope.figures.theme import CONFIG, template, theme
+from landscope.measurements import (
+    NTK,
+    Collapse,
+    Eigenvalues,
+    Measurement,
+    Projection,
+    Sharpness,
+    Slice2D,
+    SpectralDensity,
+    Trace,
+)
+
+__all__ = ["CONFIG", "figure", "series_figure", "template", "theme"]
+
+_BUILDERS: dict[type[Measurement], Any] = {
+    Slice2D: landscape_figure,
+    SpectralDensity: density_figure,
+    Eigenvalues: eigenvalues_figure,
+    Sharpness: sharpness_figure,
+    Trace: trace_figure,
+    NTK: kernel_figure,
+    Projection: embedding_figure,
+    Collapse: collapse_figure,
+}
+
+
+def figure(measurement: Measurement, *, dark: bool = False, **options: Any) -> go.Figure:
+    """The figure of a measurement.
+
+    Args:
+        measurement: What to draw.
+        dark: Whether to draw on a dark background.
+        **options: What the builder of that kind takes, e.g. `style="surface"` for a `Slice2D`.
+
+    Raises:
+        TypeError: if measurements of that kind have no picture.
+    """
+    try:
+        builder = _BUILDERS[type(measurement)]
+    except KeyError:
+        drawn = ", ".join(cls.__name__ for cls in _BUILDERS)
+        raise TypeError(f"no figure for a {type(measurement).__name__}; those with one are {drawn}") from None
+    drawing: go.Figure = builder(measurement, theme(dark), **options)
+    return drawing

@@ -1,0 +1,115 @@
+"""Quantities over the steps of a training, and single numbers with their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from landscope.figures.theme import Theme, template
+from landscope.measurements import Collapse, Sharpness, Trace
+
+__all__ = ["collapse_figure", "series_figure", "series_layout", "sharpness_figure", "trace_figure"]
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def series_layout(rows: Sequence[tuple[str, bool]], colours: Theme) -> dict[str, Any]:
+    """Empty axes, one above the other, that share their steps.
+
+    Args:
+        rows: Name with unit of each row's vertical axis, and whether it is logarithmic; the first is on top.
+        colours: The theme.
+    """
+    gap = 0.06
+    share = (1 - gap * (len(rows) - 1)) / len(rows)
+    layout: dict[str, Any] = {"template": template(colours), "showlegend": False, "hovermode": "x"}
+    for index, (name, logarithmic) in enumerate(rows):
+        tail = "" if index == 0 else str(index + 1)
+        top = 1 - index * (share + gap)
+        layout[f"yaxis{tail}"] = {
+            "title": {"text": name},
+            "type": "log" if logarithmic else "linear",
+            "domain": [max(top - share, 0.0), top],
+        }
+    anchor = "y" if len(rows) == 1 else f"y{len(rows)}"
+    layout["xaxis"] = {"title": {"text": "training (steps)"}, "anchor": anchor}
+    return layout
+
+
+def series_figure(
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]], name: str, colours: Theme, *, logarithmic: bool = False
+) -> go.Figure:
+    """Several quantities over the steps: a colour and a dash pattern each.
+
+    Args:
+        series: Steps and values by the series' name.
+        name: Name of the vertical axis, with its unit.
+        colours: The theme.
+        logarithmic: Whether that axis is.
+    """
+    figure = go.Figure(layout=series_layout([(name, logarithmic)], colours) | {"showlegend": len(series) > 1})
+    hues = (colours.first, colours.second, colours.third, colours.muted)
+    for index, (label, (steps, values)) in enumerate(series.items()):
+        line = {"width": 1.5, "color": hues[index % 4], "dash": DASHES[index % 4]}
+        figure.add_scatter(x=np.asarray(steps), y=np.asarray(values), mode="lines", line=line, name=label)
+    return figure
+
+
+def sharpness_figure(sharpness: Sharpness, colours: Theme) -> go.Figure:
+    """The sharpness with its error, against the optimiser's limit as a dashed line."""
+    operator = "preconditioned Hessian" if sharpness.preconditioned else "Hessian"
+    figure = _numbers(["λ_max"], [sharpness.lambda_max], [sharpness.residual], f"eigenvalue of the {operator}", colours)
+    if sharpness.threshold is not None:
+        figure.add_hline(
+            sharpness.threshold,
+            line={"dash": "dash", "width": 1.2, "color": colours.muted},
+            annotation={"text": f"stability limit: {sharpness.rule}", "font": {"size": 11, "color": colours.muted}},
+        )
+    return figure
+
+
+def trace_figure(trace: Trace, colours: Theme) -> go.Figure:
+    """The trace with its standard error over the probes."""
+    name = f"trace of the {trace.operator} (loss / parameter²)"
+    return _numbers([f"{trace.probes} probes"], [trace.value], [trace.stderr], name, colours)
+
+
+def collapse_figure(collapse: Collapse, colours: Theme) -> go.Figure:
+    """The quantities of neural collapse on one logarithmic axis; all tend to zero."""
+    found = {
+        "NC1<br>variability": collapse.nc1,
+        "NC2<br>lengths": collapse.nc2_norms,
+        "NC2<br>angles": collapse.nc2_angles,
+        "NC3<br>duality": collapse.nc3,
+        "NC4<br>nearest mean": collapse.nc4,
+    }
+    known = {name: value for name, value in found.items() if value is not None}
+    figure = _numbers(
+        list(known), list(known.values()), None, f"distance from collapse at {collapse.layer} (no unit)", colours
+    )
+    return figure.update_yaxes(type="log", rangemode="normal")
+
+
+def _numbers(names: list[str], values: list[float], errors: list[float] | None, axis: str, colours: Theme) -> go.Figure:
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "xaxis": {"title": {"text": "quantity"}, "type": "category"},
+            "yaxis": {"title": {"text": axis}, "rangemode": "tozero"},
+            "showlegend": False,
+        }
+    )
+    figure.add_scatter(
+        x=names,
+        y=values,
+        mode="markers",
+        marker={"size": 9, "color": colours.first},
+        error_y=None if errors is None else {"array": errors, "thickness": 1.2, "width": 5},
+        hovertemplate="%{y:.5g}<extra></extra>",
+        name=axis,
+    )
+    return figure

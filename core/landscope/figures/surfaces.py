@@ -1,0 +1,156 @@
+"""A slice of the loss landscape as a contour map or a surface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from landscope.figures.scales import height_scale, log_ticks, number
+from landscope.figures.theme import HEIGHT, Theme, template
+from landscope.measurements import Slice2D
+
+__all__ = ["colour_bar", "landscape_figure", "plane_layout", "space_layout"]
+
+LEVELS = 18
+
+
+def landscape_figure(
+    slice2d: Slice2D, colours: Theme, *, style: str = "contour", span: tuple[float, float] | None = None
+) -> go.Figure:
+    """The loss over the plane, the training's path on it, its start and the present weights.
+
+    Args:
+        slice2d: The measured plane.
+        colours: The theme.
+        style: "contour" or "surface".
+        span: Losses between which the colours run; None for this slice's own.
+
+    Raises:
+        ValueError: if `style` is neither.
+    """
+    if style not in ("contour", "surface"):
+        raise ValueError(f'style must be "contour" or "surface", got {style!r}')
+    if style == "contour":
+        return go.Figure(_contour(slice2d, colours, span), plane_layout(slice2d.axes, colours))
+    return go.Figure(_surface(slice2d, colours, span), space_layout(slice2d.axes, colours))
+
+
+def plane_layout(axes: tuple[str, str], colours: Theme) -> dict[str, Any]:
+    """The empty plane: one unit is as long along alpha as along beta."""
+    across, up = (
+        {"title": {"text": f"{sign} ({unit})"}, "showgrid": False, "constrain": "domain"}
+        for sign, unit in zip("αβ", axes, strict=True)
+    )
+    return {
+        "template": template(colours),
+        "xaxis": across,
+        "yaxis": {**up, "scaleanchor": "x"},
+        "showlegend": False,
+    }
+
+
+def space_layout(axes: tuple[str, str], colours: Theme) -> dict[str, Any]:
+    """The empty scene, seen from above the front corner."""
+    return {
+        "template": template(colours),
+        "scene": {
+            "xaxis": {"title": {"text": f"α ({axes[0]})"}},
+            "yaxis": {"title": {"text": f"β ({axes[1]})"}},
+            "zaxis": {"title": {"text": "loss"}},
+            "aspectmode": "manual",
+            "aspectratio": {"x": 1, "y": 1, "z": 0.62},
+            "camera": {"eye": {"x": 1.15, "y": -1.25, "z": 0.85}, "center": {"x": 0, "y": 0, "z": -0.12}},
+        },
+        "margin": {"l": 0, "r": 0, "t": 36, "b": 0},
+        "showlegend": False,
+    }
+
+
+def colour_bar(low: float, high: float, logarithmic: bool) -> dict[str, Any]:
+    """A colour bar that reads as losses, whether or not the heights are their logarithms."""
+    bar: dict[str, Any] = {"title": {"text": "loss (log scale)" if logarithmic else "loss"}}
+    if not logarithmic:
+        return bar
+    ticks = log_ticks(10.0**low, 10.0**high)
+    return {**bar, "tickvals": [float(np.log10(tick)) for tick in ticks], "ticktext": [number(tick) for tick in ticks]}
+
+
+def _contour(slice2d: Slice2D, colours: Theme, span: tuple[float, float] | None) -> list[Any]:
+    height, low, high, logarithmic = height_scale(slice2d.loss, span)
+    traces: list[Any] = [
+        go.Contour(
+            x=slice2d.alpha,
+            y=slice2d.beta,
+            z=height.T,
+            zmin=low,
+            zmax=high,
+            contours={"coloring": "heatmap", "start": low, "end": high, "size": (high - low) / LEVELS},
+            line={"width": 0.5, "color": "rgba(255,255,255,0.45)"},
+            colorbar=colour_bar(low, high, logarithmic),
+            customdata=slice2d.loss.T,
+            hovertemplate="α %{x:.3g}, β %{y:.3g}<br>loss %{customdata:.4g}<extra></extra>",
+            name="loss",
+        )
+    ]
+    missing = np.argwhere(~np.isfinite(slice2d.loss))
+    if len(missing):
+        traces.append(
+            go.Scatter(
+                x=slice2d.alpha[missing[:, 0]],
+                y=slice2d.beta[missing[:, 1]],
+                mode="markers",
+                marker={"symbol": "x-thin", "size": 6, "line": {"width": 1, "color": colours.axis}},
+                hovertemplate="α %{x:.3g}, β %{y:.3g}<br>loss is not finite<extra></extra>",
+                name=f"{len(missing)} of {slice2d.loss.size} not finite",
+            )
+        )
+    if slice2d.path is not None and len(slice2d.path):
+        x, y = slice2d.path[:, 0], slice2d.path[:, 1]
+        traces += [
+            go.Scatter(x=x, y=y, mode="lines", line={"width": 1.5, "color": colours.accent}, name="path"),
+            go.Scatter(x=x[:1], y=y[:1], mode="markers", marker=_start(colours), name="start"),
+        ]
+    traces.append(go.Scatter(x=[0.0], y=[0.0], mode="markers", marker=_present(colours), name="these weights"))
+    return traces
+
+
+def _surface(slice2d: Slice2D, colours: Theme, span: tuple[float, float] | None) -> list[Any]:
+    height, low, high, logarithmic = height_scale(slice2d.loss, span)
+    bar = {**colour_bar(low, high, logarithmic), "len": 0.7}
+    traces: list[Any] = [
+        go.Surface(
+            x=slice2d.alpha,
+            y=slice2d.beta,
+            z=height.T,
+            cmin=low,
+            cmax=high,
+            colorscale=HEIGHT,
+            colorbar=bar,
+            lighting={"ambient": 0.75, "diffuse": 0.5, "specular": 0.05, "roughness": 0.9},
+            customdata=slice2d.loss.T,
+            hovertemplate="α %{x:.3g}, β %{y:.3g}<br>loss %{customdata:.4g}<extra></extra>",
+            name="loss",
+        )
+    ]
+    centre = np.log10(slice2d.centre_loss) if logarithmic and slice2d.centre_loss > 0 else slice2d.centre_loss
+    traces.append(
+        go.Scatter3d(
+            x=[0.0],
+            y=[0.0],
+            z=[centre],
+            mode="markers",
+            marker={"size": 4, "color": colours.accent},
+            name="these weights",
+        )
+    )
+    return traces
+
+
+def _start(colours: Theme) -> dict[str, Any]:
+    return {"symbol": "circle-open", "size": 8, "color": colours.accent, "line": {"width": 2}}
+
+
+def _present(colours: Theme) -> dict[str, Any]:
+    return {"symbol": "circle", "size": 8, "color": colours.accent, "line": {"width": 1.5, "color": "#ffffff"}}
