@@ -1,1 +1,33 @@
-"""runs."""
+"""The run store: a training and all that was measured of it, in a folder.
+
+A trainer writes it through `RunWriter`; anybody reads it, also while it is written, through `Run`. It needs neither
+torch nor a server, and it survives the death of the trainer at any instant.
+
+    runs/<id>/run.json        what was trained, where, with what; never changes
+    runs/<id>/run.sqlite      scalars, frames and events; written by the trainer alone
+    runs/<id>/control.sqlite  commands to the trainer; written by the dashboard alone
+    runs/<id>/blobs/          frames above one mebibyte, each named by its SHA-256
+"""
+
+from landscope.runs.catalogue import RunSummary, latest_id, list_runs, open_run
+from landscope.runs.commands import Command
+from landscope.runs.manifest import Manifest
+from landscope.runs.reader import Event, FrameRef, Head, Increment, Run
+from landscope.runs.status import RunStatus
+from landscope.runs.writer import RunWriter
+
+__all__ = [
+    "Command",
+    "Event",
+    "FrameRef",
+    "Head",
+    "Increment",
+    "Manifest",
+    "Run",
+    "RunStatus",
+    "RunSummary",
+    "RunWriter",
+    "latest_id",
+    "list_runs",
+    "open_run",
+]

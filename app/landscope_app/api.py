@@ -1,0 +1,170 @@
+"""The HTTP interface to a folder of runs: what the page pulls, and the commands it sends.
+
+Everything that has a number never changes, so frames are cached for ever; the head is small and asked for often.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response, abort, current_app, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from landscope.runs import Head, Run, RunSummary, latest_id, list_runs, open_run
+
+__all__ = ["COMMANDS", "READ_ONLY", "ROOT", "api"]
+
+ROOT = "LANDSCOPE_ROOT"  # configuration of the Flask application: the folder of runs, a Path
+READ_ONLY = "LANDSCOPE_READ_ONLY"  # whether commands are refused
+COMMANDS = ("pause", "resume", "stop")
+LATEST = "latest"
+_MAX_RECORDS = 100_000
+
+api = Blueprint("landscope_api", __name__, url_prefix="/api/v1")
+
+
+@api.get("/runs")
+def get_runs() -> Response:
+    """All runs, newest first."""
+    return jsonify({"runs": [_summary(summary) for summary in list_runs(_root())]})
+
+
+@api.get("/runs/<run_id>/head")
+def get_head(run_id: str) -> Response:
+    """Where a run is now; 304 while nothing changed."""
+    run = _run(run_id)
+    head = run.head()
+    response = jsonify(
+        id=run.id,
+        seq=head.seq,
+        step=head.step,
+        total=head.total,
+        status=head.status,
+        age=round(head.heartbeat_age_s, 1),
+        dropped=head.dropped,
+    )
+    response.set_etag(_head_tag(run.id, head), weak=True)
+    response.cache_control.no_cache = True
+    return response.make_conditional(request)
+
+
+@api.get("/runs/<run_id>/since/<int:seq>")
+def get_since(run_id: str, seq: int) -> Response:
+    """What a run gained after a number, in columns; numbers that are not finite are null."""
+    limit = request.args.get("limit", default=20_000, type=int)
+    increment = _run(run_id).since(seq, limit=min(max(limit, 1), _MAX_RECORDS))
+    response = jsonify(
+        seq=increment.seq,
+        more=increment.more,
+        scalars={
+            name: {"step": steps.tolist(), "value": _finite(values)}
+            for name, (steps, values) in increment.scalars.items()
+        },
+        frames={
+            name: {"seq": seqs.tolist(), "step": steps.tolist(), "lo": _finite(lo), "hi": _finite(hi)}
+            for name, (seqs, steps, lo, hi) in increment.frames.items()
+        },
+        events=[asdict(event) for event in increment.events],
+    )
+    response.cache_control.no_store = True
+    return response
+
+
+@api.get("/runs/<run_id>/frames/<int:seq>.bin")
+def get_frame(run_id: str, seq: int) -> Response:
+    """A measurement as its safetensors file."""
+    try:
+        data = _run(run_id).frame_bytes(seq)
+    except KeyError as error:
+        abort(404, description=str(error.args[0]))
+    response = Response(data, mimetype="application/octet-stream")
+    if run_id == LATEST:  # another run's by and by
+        response.cache_control.no_store = True
+    else:
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+@api.get("/runs/<run_id>/manifest")
+def get_manifest(run_id: str) -> Response:
+    """What was trained, where, with what."""
+    return jsonify(asdict(_run(run_id).manifest))
+
+
+@api.post("/runs/<run_id>/commands")
+def post_command(run_id: str) -> Response:
+    """Leave a command for a run's trainer."""
+    if current_app.config[READ_ONLY]:
+        abort(403, description="this server is read-only: it was started with --read-only")
+    body = request.get_json()
+    kind = body.get("kind") if isinstance(body, dict) else None
+    if kind not in COMMANDS:
+        abort(400, description=f"kind must be one of {', '.join(COMMANDS)}, got {kind!r}")
+    try:
+        seq = _run(run_id).send(kind)
+    except RuntimeError as error:
+        abort(409, description=str(error))
+    return jsonify(seq=seq)
+
+
+@api.route("/", defaults={"rest": ""})
+@api.route("/<path:rest>")
+def get_nothing(rest: str) -> Response:
+    """Any other address here is a mistake; without this it would be the page's."""
+    abort(404, description=f"there is no {request.method} {request.path}")
+
+
+@api.errorhandler(HTTPException)
+def on_http_error(error: HTTPException) -> tuple[Response, int]:
+    """Errors are JSON too."""
+    return jsonify(error=error.description), error.code or 500
+
+
+@api.errorhandler(FileNotFoundError)
+def on_missing(error: FileNotFoundError) -> tuple[Response, int]:
+    """A run or a file of it that is not there."""
+    return jsonify(error=str(error)), 404
+
+
+@api.errorhandler(ValueError)
+@api.errorhandler(OSError)
+@api.errorhandler(sqlite3.Error)
+def on_unreadable(error: Exception) -> tuple[Response, int]:
+    """A run that cannot be read: damaged, or of another version."""
+    current_app.logger.warning("%s: %s", request.path, error)
+    return jsonify(error=str(error)), 500
+
+
+def _root() -> Path:
+    root = current_app.config[ROOT]
+    if not isinstance(root, Path):
+        raise TypeError(f"{ROOT} must be a Path, got {type(root).__name__}")
+    return root
+
+
+def _run(run_id: str) -> Run:
+    root = _root()
+    return open_run(latest_id(root) if run_id == LATEST else run_id, root=root)
+
+
+def _summary(summary: RunSummary) -> dict[str, Any]:
+    keys = ("id", "name", "recipe", "status", "step", "total", "created", "finding", "error")
+    return {key: getattr(summary, key) for key in keys}
+
+
+def _head_tag(run_id: str, head: Head) -> str:
+    """Changes with all that matters; the heartbeat's age only once it is late, in steps of two seconds."""
+    late = int(head.heartbeat_age_s / 2) if head.status.live else 0
+    return hashlib.sha256(
+        f"{run_id}{head.seq, head.step, head.total, head.status, head.dropped, late}".encode()
+    ).hexdigest()[:16]
+
+
+def _finite(values: np.ndarray) -> list[float | None]:
+    """JSON has no NaN and no infinities."""
+    return np.where(np.isfinite(values), values.astype(object), None).tolist()

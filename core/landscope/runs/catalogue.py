@@ -1,0 +1,127 @@
+"""Finding runs: a folder of runs is its own index."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from landscope.runs.manifest import read_manifest
+from landscope.runs.reader import Run
+from landscope.runs.schema import DATABASE, reading
+from landscope.runs.status import RunStatus
+
+__all__ = ["RunSummary", "latest_id", "list_runs", "open_run"]
+
+logger = logging.getLogger(__name__)
+
+_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """A line in the list of runs; of a folder that cannot be read only `id`, `path` and `error` mean something."""
+
+    id: str
+    path: Path
+    name: str = ""
+    recipe: str | None = None
+    created: str = ""
+    status: RunStatus | None = None
+    step: int = 0
+    total: int | None = None
+    finding: str | None = None
+    error: str | None = None
+
+
+def open_run(path_or_id: str | Path, root: str | Path | None = None) -> Run:
+    """A run, by its folder or by its id.
+
+    Args:
+        path_or_id: A run's folder, or its id in `root`. With a root given it can only be an id.
+        root: The folder of runs; "runs" when None.
+
+    Raises:
+        FileNotFoundError: if there is no such run.
+        ValueError: if the id is malformed or leads out of the root.
+    """
+    if root is None:
+        folder = Path(path_or_id)
+        if folder.is_dir() or isinstance(path_or_id, Path) or not _ID.fullmatch(path_or_id):
+            return Run(folder)
+        root = "runs"
+    return Run(_run_folder(Path(root), str(path_or_id)))
+
+
+def list_runs(root: str | Path) -> list[RunSummary]:
+    """All runs in a folder, newest first; one that cannot be read is listed with its error.
+
+    A folder that does not exist has no runs. Hidden folders, files and links are passed over.
+    """
+    summaries = [_summary(folder) for folder in _folders(Path(root))]
+    return sorted(summaries, key=lambda summary: (summary.created, summary.id), reverse=True)
+
+
+def latest_id(root: str | Path) -> str:
+    """The id of the newest run.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    newest: tuple[str, str] | None = None
+    for folder in _folders(Path(root)):
+        try:
+            created = read_manifest(folder).created
+        except (OSError, ValueError):  # list_runs says what is wrong with it
+            continue
+        newest = max(newest or ("", ""), (created, folder.name))
+    if newest is None:
+        raise FileNotFoundError(f"no runs in {root} yet")
+    return newest[1]
+
+
+def _run_folder(root: Path, run_id: str) -> Path:
+    if not _ID.fullmatch(run_id):
+        raise ValueError(f"run id must be of letters, digits, '.', '_' and '-', got {run_id!r}")
+    folder = root / run_id
+    if folder.is_symlink():
+        raise ValueError(f"run {run_id!r} is a link out of {root}: open the folder it leads to instead")
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no run {run_id!r} in {root}")
+    return folder
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return [folder for folder in root.iterdir() if _ID.fullmatch(folder.name) and _is_folder(folder)]
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _summary(folder: Path) -> RunSummary:
+    try:
+        run = Run(folder)
+        head = run.head()
+        with reading(folder / DATABASE) as source:
+            found = source.execute(
+                "SELECT text FROM event WHERE kind = 'finding' ORDER BY step DESC, seq DESC LIMIT 1"
+            ).fetchone()
+    except (OSError, ValueError, sqlite3.Error) as error:
+        return RunSummary(id=folder.name, path=folder, error=str(error))
+    manifest = run.manifest
+    return RunSummary(
+        id=folder.name,
+        path=folder,
+        name=manifest.name,
+        recipe=manifest.recipe,
+        created=manifest.created,
+        status=head.status,
+        step=head.step,
+        total=head.total,
+        finding=found[0] if found else None,
+    )

@@ -1,0 +1,127 @@
+"""The disk side of a writer: one batch, one transaction."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from landscope.runs.backlog import Batch
+from landscope.runs.blobs import BLOB_THRESHOLD, write_blob
+from landscope.runs.schema import BLOBS, DATABASE, open_for_writing
+from landscope.runs.status import RunStatus
+
+__all__ = ["Pulse", "Recorder"]
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The trainer's state, written with every commit.
+
+    Attributes:
+        step: Its newest step.
+        total: How many steps it means to take; None when it did not say.
+        status: What it is doing.
+        heartbeat: The time now, in seconds since the epoch.
+        dropped: Records lost so far because the disk was too slow or full.
+    """
+
+    step: int
+    total: int | None
+    status: RunStatus
+    heartbeat: float
+    dropped: int
+
+
+class Recorder:
+    """Writes batches into the run in `folder`; a batch is there as a whole or not at all.
+
+    Attributes:
+        seq: The last number committed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.seq = 0
+        self._folder = folder
+        self._connection = open_for_writing(folder / DATABASE)
+        self._identity = _identity(folder / DATABASE)
+        self._names: dict[str, int] = {}
+
+    def commit(self, batch: Batch, pulse: Pulse) -> None:
+        """Write a batch and the trainer's pulse.
+
+        Raises:
+            OSError: if the folder is gone or the disk refuses a blob. Nothing was recorded.
+            sqlite3.Error: if the disk refuses the rows. Nothing was recorded.
+        """
+        # SQLite would go on writing into a deleted file without a word.
+        if _identity(self._folder / DATABASE) != self._identity:
+            raise FileNotFoundError(f"{self._folder / DATABASE} was deleted or replaced")
+        shas = [
+            write_blob(self._folder / BLOBS, frame.data) if len(frame.data) > BLOB_THRESHOLD else None
+            for frame in batch.frames
+        ]
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            names, seq = self._insert(batch, shas)
+            self._connection.execute(
+                "UPDATE head SET seq = ?, step = ?, total = ?, status = ?, heartbeat = ?, dropped = ?",
+                (seq, pulse.step, pulse.total, pulse.status.value, pulse.heartbeat, pulse.dropped),
+            )
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        self.seq = seq
+        self._names.update(names)
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the database and let go of it."""
+        try:
+            # One self-contained file that opens anywhere, also where nothing may be written beside it.
+            self._connection.execute("PRAGMA busy_timeout = 200")
+            self._connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError:
+            pass  # someone is reading: the log stays, and readers manage
+        finally:
+            self._connection.close()
+
+    def _insert(self, batch: Batch, shas: list[str | None]) -> tuple[dict[str, int], int]:
+        """Insert the rows; returns the names that are new and the last number given out."""
+        fresh: dict[str, int] = {}
+        seqs = itertools.count(self.seq + 1)
+        scalars = [
+            (
+                next(seqs),
+                step,
+                self._names.get(name) or fresh.setdefault(name, len(self._names) + len(fresh) + 1),
+                value,
+                wall,
+            )
+            for step, wall, values in batch.scalars
+            for name, value in values.items()
+        ]
+        frames = [
+            (next(seqs), frame.step, frame.name, frame.kind, len(frame.data), *(frame.span or (None, None)), frame.wall)
+            + ((sha, None) if sha else (None, frame.data))
+            for frame, sha in zip(batch.frames, shas, strict=True)
+        ]
+        events = [(next(seqs), event.step, event.kind, event.text, event.data, event.wall) for event in batch.events]
+        insert = self._connection.executemany
+        insert("INSERT INTO name (name, id) VALUES (?, ?)", fresh.items())
+        insert("INSERT INTO scalar (seq, step, name, value, wall) VALUES (?, ?, ?, ?, ?)", scalars)
+        insert(
+            "INSERT INTO frame (seq, step, name, kind, nbytes, lo, hi, wall, sha, data) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            frames,
+        )
+        insert("INSERT INTO event (seq, step, kind, text, data, wall) VALUES (?, ?, ?, ?, ?, ?)", events)
+        return fresh, self.seq + len(scalars) + len(frames) + len(events)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = os.stat(path)
+    return stat.st_dev, stat.st_ino
