@@ -1,4 +1,4 @@
-"""The image's recipe, read as Docker reads it: no engine is needed to see that it is safe and that its sources exist."""
+"""The image's recipe, read as Docker reads it: no engine is needed to see that it is safe and complete."""
 
 import json
 import re
