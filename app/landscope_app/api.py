@@ -53,7 +53,7 @@ def get_head(run_id: str) -> Response:
     return response.make_conditional(request)
 
 
-@api.get("/runs/<run_id>/since/<int:seq>")
+@api.get("/runs/<run_id>/since/<int(max=9007199254740991):seq>")
 def get_since(run_id: str, seq: int) -> Response:
     """What a run gained after a number, in columns; numbers that are not finite are null."""
     limit = request.args.get("limit", default=20_000, type=int)
@@ -75,7 +75,7 @@ def get_since(run_id: str, seq: int) -> Response:
     return response
 
 
-@api.get("/runs/<run_id>/frames/<int:seq>.bin")
+@api.get("/runs/<run_id>/frames/<int(max=9007199254740991):seq>.bin")
 def get_frame(run_id: str, seq: int) -> Response:
     """A measurement as its safetensors file."""
     try:

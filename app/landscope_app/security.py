@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import ipaddress
 import socket
+from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
 import dash
@@ -49,12 +50,14 @@ def secure(app: dash.Dash, *, host: str, token: str | None) -> None:
     """
     if not token and not is_loopback(host):
         raise ValueError(f"a server on {host} can be reached from other machines, so it needs a token, got none")
+    # Once, as asking for the full name may ask a name server.
+    names = frozenset() if is_loopback(host) else frozenset({socket.gethostname().lower(), socket.getfqdn().lower()})
     server = app.server
     server.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
     @server.before_request
     def check() -> AnyResponse | None:
-        _check_host(host)
+        _check_host(host, names)
         _check_origin()
         _check_body()
         return _check_token(token) if token and request.path != HEALTH else None
@@ -73,7 +76,7 @@ def secure(app: dash.Dash, *, host: str, token: str | None) -> None:
         return response
 
 
-def _content_policy(script_hashes: list[str]) -> str:
+def _content_policy(script_hashes: Sequence[str]) -> str:
     return "; ".join(
         (
             "default-src 'self'",
@@ -90,15 +93,16 @@ def _content_policy(script_hashes: list[str]) -> str:
     )
 
 
-def _check_host(bound: str) -> None:
+def _check_host(bound: str, names: frozenset[str]) -> None:
     """A numeric address cannot be a rebound name, so any will do where others may come; names must be ours."""
-    name = (urlsplit(f"//{request.host}").hostname or "").lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost") or name == bound.lower().strip("[]"):
-        return
+    try:
+        name = (urlsplit(f"//{request.host}").hostname or "").lower().rstrip(".")
+    except ValueError:
+        abort(400, description=f"malformed Host header: {request.host!r}")
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
-        known = not is_loopback(bound) and name in {socket.gethostname().lower(), socket.getfqdn().lower()}
+        known = name == "localhost" or name.endswith(".localhost") or name == bound.lower() or name in names
     else:
         known = address.is_loopback or not is_loopback(bound)
     if not known:
@@ -109,7 +113,7 @@ def _check_origin() -> None:
     if request.method in _SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+    if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
         abort(403, description=f"requests from pages of {origin!r} are refused")
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
         abort(403, description="requests from pages of other sites are refused")

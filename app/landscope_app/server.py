@@ -62,6 +62,7 @@ def create_server(
         title="Landscope",
         health_endpoint=HEALTH.lstrip("/"),
         add_log_handler=False,
+        enable_mcp=False,
     )
     app.server.config[ROOT] = Path(root).absolute()
     app.server.config[READ_ONLY] = read_only
@@ -108,7 +109,7 @@ def bind(
         token = secrets.token_urlsafe(32)
     app = create_server(root, host=host, token=token, read_only=read_only)
     found = _listen(app, host, port)
-    number = int(found.effective_port)
+    number = int(found.effective_listen[0][1] if hasattr(found, "effective_listen") else found.effective_port)
     if port not in (0, number):
         logger.warning("port %d is in use: the dashboard is on port %d", port, number)
     return Server(_url(host, number, token), number, found)
@@ -129,7 +130,7 @@ def serve(
 
 
 def _listen(app: dash.Dash, host: str, port: int) -> Any:
-    for candidate in range(port, port + _PORTS_TRIED) if port else (0,):
+    for candidate in range(port, min(port + _PORTS_TRIED, 65536)) if port else (0,):
         try:
             return waitress.create_server(
                 app.server,
@@ -143,7 +144,9 @@ def _listen(app: dash.Dash, host: str, port: int) -> Any:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-    raise OSError(errno.EADDRINUSE, f"ports {port} to {port + _PORTS_TRIED - 1} on {host} are all in use; name another")
+    raise OSError(
+        errno.EADDRINUSE, f"port {port} on {host} and the next {_PORTS_TRIED - 1} are all in use; name another"
+    )
 
 
 def _url(host: str, port: int, token: str | None) -> str:

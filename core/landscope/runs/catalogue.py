@@ -111,7 +111,7 @@ def _summary(folder: Path) -> RunSummary:
             found = source.execute(
                 "SELECT text FROM event WHERE kind = 'finding' ORDER BY step DESC, seq DESC LIMIT 1"
             ).fetchone()
-    except (OSError, ValueError, sqlite3.Error) as error:
+    except (OSError, ValueError, TypeError, sqlite3.Error) as error:
         return RunSummary(id=folder.name, path=folder, error=str(error))
     manifest = run.manifest
     return RunSummary(

@@ -18,7 +18,7 @@ from landscope.runs.blobs import read_blob
 from landscope.runs.commands import send_command
 from landscope.runs.manifest import Manifest, read_manifest
 from landscope.runs.schema import BLOBS, DATABASE, reading
-from landscope.runs.status import RunStatus, observed_status
+from landscope.runs.status import Process, RunStatus, observed_status
 
 __all__ = ["Event", "FrameRef", "Head", "Increment", "Run"]
 
@@ -112,11 +112,14 @@ class Run:
     def head(self) -> Head:
         """Where the run is now."""
         with self._reading() as source:
-            seq, step, total, status, heartbeat, dropped, pid, trainer = source.execute(
-                "SELECT seq, step, total, status, heartbeat, dropped, pid, machine FROM head"
+            row = source.execute(
+                "SELECT seq, step, total, status, heartbeat, dropped, machine, pid, started FROM head"
             ).fetchone()
+        if row is None:
+            raise ValueError(f"run {self.id} is damaged: its head is missing")
+        seq, step, total, status, heartbeat, dropped, *trainer = row
         age = max(0.0, time.time() - heartbeat)
-        observed = observed_status(RunStatus(status), age, pid=pid, trainer_machine=trainer)
+        observed = observed_status(RunStatus(status), age, Process(*trainer))
         return Head(seq, step, total, observed, age, dropped)
 
     def since(self, seq: int, limit: int = 20_000) -> Increment:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from landscope.runs.status import Process
+
 __all__ = ["BLOBS", "DATABASE", "SCHEMA", "create_database", "open_for_writing", "reading"]
 
 logger = logging.getLogger(__name__)
@@ -38,27 +40,29 @@ CREATE TABLE event (
 );
 CREATE TABLE head (
     id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER NOT NULL, step INTEGER NOT NULL, total INTEGER,
-    status TEXT NOT NULL, heartbeat REAL NOT NULL, dropped INTEGER NOT NULL, pid INTEGER NOT NULL,
-    machine TEXT NOT NULL
+    status TEXT NOT NULL, heartbeat REAL NOT NULL, dropped INTEGER NOT NULL,
+    machine TEXT NOT NULL, pid INTEGER NOT NULL, started INTEGER
 );
 PRAGMA user_version = {SCHEMA};
 """
 
 
-def create_database(path: Path, journal: str, *, heartbeat: float, pid: int, machine: str) -> None:
-    """Make the empty database of a run whose trainer is this process.
+def create_database(path: Path, journal: str, *, heartbeat: float, trainer: Process) -> None:
+    """Make the empty database of a run that starts now.
 
     Args:
         path: Where it will be.
         journal: "WAL", or "TRUNCATE" where readers on other machines may be.
         heartbeat: The time now, in seconds since the epoch.
-        pid: The trainer's process number.
-        machine: The trainer's `machine()`.
+        trainer: The process that will write it.
     """
     with closing(sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA journal_mode = {journal}")
         connection.executescript(f"BEGIN;{_TABLES}COMMIT;")
-        connection.execute("INSERT INTO head VALUES (1, 0, 0, NULL, 'running', ?, 0, ?, ?)", (heartbeat, pid, machine))
+        connection.execute(
+            "INSERT INTO head VALUES (1, 0, 0, NULL, 'running', ?, 0, ?, ?, ?)",
+            (heartbeat, trainer.machine, trainer.pid, trainer.started),
+        )
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:

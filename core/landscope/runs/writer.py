@@ -12,7 +12,8 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +25,7 @@ from landscope.runs.filesystem import journal_mode
 from landscope.runs.manifest import Manifest, describe, plain, write_manifest
 from landscope.runs.recorder import Pulse, Recorder
 from landscope.runs.schema import BLOBS, DATABASE, SCHEMA, create_database
-from landscope.runs.status import RunStatus, machine
+from landscope.runs.status import RunStatus, this_process
 
 __all__ = ["RunWriter"]
 
@@ -34,6 +35,7 @@ COMMIT_INTERVAL_S = 0.1
 HEARTBEAT_S = 0.9
 RETRY_S = 1.0
 CLOSE_LIMIT_S = 10.0
+LOCK_LIMIT_S = 0.5
 
 
 class RunWriter:
@@ -57,7 +59,7 @@ class RunWriter:
         self.manifest = manifest
         self._recorder = Recorder(path)
         self._inbox = Inbox(path)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._backlog = Backlog()
         self._commands: list[Command] = []
         self._step = 0
@@ -229,17 +231,33 @@ class RunWriter:
             self._recording = False
             self._recorder.close()
 
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """The lock, for the thread that writes.
+
+        A signal handler may call `close` in the midst of a method that holds the lock. That method then waits for
+        its handler, and the handler for us: nothing moves, and we need not wait for the lock.
+        """
+        held = self._lock.acquire(timeout=LOCK_LIMIT_S)
+        while not (held or self._stop.is_set()):
+            held = self._lock.acquire(timeout=LOCK_LIMIT_S)
+        try:
+            yield
+        finally:
+            if held:
+                self._lock.release()
+
     def _poll_commands(self) -> None:
         found = self._inbox.poll()
         if found:
-            with self._lock:
+            with self._quiet():
                 self._commands = self._commands + found
 
     def _commit(self, now: float, *, last: bool = False) -> None:
         """Write what waits, if there is anything to write and the disk is not being given a rest."""
         if not (self._recording or last) and now - self._last_attempt < RETRY_S:
             return
-        with self._lock:
+        with self._quiet():
             state = (self._step, self._total, self._status)
             batch = self._backlog.take()
         if not (batch or last) and state == self._written and now - self._last_attempt < HEARTBEAT_S:
@@ -255,7 +273,7 @@ class RunWriter:
                 self._resume()
 
     def _pause(self, batch: Batch, error: Exception) -> None:
-        with self._lock:
+        with self._quiet():
             self._backlog.put_back(batch)
         if self._recording:
             self._recording = False
@@ -267,7 +285,7 @@ class RunWriter:
         text = f"recording was paused for {seconds:.0f} s because the disk refused it"
         logger.warning("recording of run %s goes on: %s", self.id, text)
         self._recording = True
-        with self._lock:
+        with self._quiet():
             self._backlog.add_event(PendingEvent(self._step, time.time(), "message", text, None))
 
 
@@ -283,9 +301,7 @@ def _new_folder(root: Path, manifest: Manifest) -> tuple[Path, Manifest]:
     building.mkdir()
     try:
         (building / BLOBS).mkdir()
-        create_database(
-            building / DATABASE, journal_mode(root), heartbeat=time.time(), pid=os.getpid(), machine=machine()
-        )
+        create_database(building / DATABASE, journal_mode(root), heartbeat=time.time(), trainer=this_process())
         base, number = manifest.id, 1
         while True:
             write_manifest(building, manifest)
