@@ -1,0 +1,69 @@
+"""Keeping measuring within its share of the time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = ["Budget"]
+
+# No probe is worth repeating faster than a page can show it.
+_SHORTEST_INTERVAL = 0.2
+
+
+class Budget:
+    """Gives each probe its own part of the time that may be spent measuring.
+
+    After T seconds of training, probe i may have spent overhead * share_i * T seconds, the run about to start
+    included, with its last cost as the estimate. What a probe costs at the first, unasked measurement counts too, and
+    is paid back by waiting; a dear probe never makes a cheap one wait.
+
+    Args:
+        overhead: Seconds that may be spent measuring for each second of training.
+        weights: The probes' relative weights by name.
+
+    Raises:
+        ValueError: if the overhead or a weight is not positive.
+    """
+
+    def __init__(self, overhead: float, weights: Mapping[str, float]) -> None:
+        if not overhead > 0:
+            raise ValueError(f"overhead must be positive, got {overhead}; 0.1 spends a tenth of the training time")
+        for name, weight in weights.items():
+            if not weight > 0:
+                raise ValueError(f"weight of probe {name!r} must be positive, got {weight}")
+        self.overhead = overhead
+        self._weights = dict(weights)
+        self._spent = dict.fromkeys(weights, 0.0)
+        self._cost = dict.fromkeys(weights, 0.0)
+        self._last = dict.fromkeys(weights, float("-inf"))
+
+    @property
+    def spent(self) -> float:
+        """Seconds spent on all probes."""
+        return sum(self._spent.values())
+
+    def drop(self, name: str) -> None:
+        """Takes a probe out; its share goes to the others."""
+        del self._weights[name]
+
+    def affordable(self, training: float, now: float) -> list[str]:
+        """The probes that may run after `training` seconds of training, longest waiting first.
+
+        Args:
+            training: Seconds of training so far.
+            now: The time on any monotonic clock, in seconds.
+        """
+        total = sum(self._weights.values())
+        ready = [
+            name
+            for name, weight in self._weights.items()
+            if now - self._last[name] >= _SHORTEST_INTERVAL
+            and self._spent[name] + self._cost[name] <= self.overhead * weight / total * training
+        ]
+        return sorted(ready, key=self._last.__getitem__)
+
+    def charge(self, name: str, seconds: float, now: float) -> None:
+        """Notes that a probe ran for `seconds` and ended at `now`."""
+        self._spent[name] += seconds
+        self._cost[name] = seconds
+        self._last[name] = now

@@ -1,0 +1,49 @@
+"""The path of the weights so far, thinned so that it never outgrows its memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["Trajectory"]
+
+_BYTES = 2**28
+_MOST = 64
+_FEWEST = 8
+
+
+class Trajectory:
+    """Snapshots of theta, evenly spaced over the steps taken, the first one always among them.
+
+    When full, every other snapshot is dropped and the spacing doubles, so that n steps leave between half the capacity
+    and the capacity, and about capacity/2 * log2(n / capacity) have been kept at one time or another.
+
+    Args:
+        parameters: Length P of theta.
+        itemsize: Bytes per element.
+    """
+
+    def __init__(self, parameters: int, itemsize: int) -> None:
+        fitting = _BYTES // (parameters * itemsize)
+        self.capacity = min(_MOST, fitting) if fitting >= _FEWEST else 0
+        self.steps: list[int] = []
+        self._thetas: list[Tensor] = []
+        self._spacing = 1
+
+    def wants(self, step: int) -> bool:
+        """Whether a snapshot of this step belongs in the path."""
+        return self.capacity > 0 and step % self._spacing == 0
+
+    def add(self, step: int, theta: Tensor) -> None:
+        """Keeps a copy of theta (P,), on the CPU."""
+        self.steps.append(step)
+        self._thetas.append(theta.detach().cpu().clone())
+        if len(self.steps) >= self.capacity:
+            self._spacing *= 2
+            kept = [index for index, at in enumerate(self.steps) if at % self._spacing == 0]
+            self.steps = [self.steps[index] for index in kept]
+            self._thetas = [self._thetas[index] for index in kept]
+
+    def path(self, device: torch.device) -> Tensor:
+        """The snapshots as a matrix (T, P)."""
+        return torch.stack(self._thetas).to(device)

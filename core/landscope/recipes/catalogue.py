@@ -1,0 +1,49 @@
+"""The built-in experiments by name: what each shows, without importing what runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["CATALOGUE", "FLAGSHIP", "Entry"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One built-in experiment.
+
+    Attributes:
+        name: What follows `landscope demo`; its code is the module `landscope.recipes.<name>`.
+        summary: What one sees, in a sentence.
+        claim: What the paper claims.
+        paper: The paper.
+        duration: About how long it takes on two CPU cores.
+    """
+
+    name: str
+    summary: str
+    claim: str
+    paper: str
+    duration: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry(
+            name="grokking",
+            summary="A small network memorises a table of sums modulo 97, and understands it much later.",
+            claim="Held-out accuracy rises from chance to perfect long after the training data are fitted.",
+            paper='Power et al. 2022, "Grokking: Generalization Beyond Overfitting on Small Algorithmic Datasets"',
+            duration="1 to 2 minutes",
+        ),
+        Entry(
+            name="digits",
+            summary="Full-batch gradient descent on handwritten digits sharpens up to 2/lr, and hovers there.",
+            claim="The largest Hessian eigenvalue rises to 2/lr and stays there while the loss still falls.",
+            paper='Cohen et al. 2021, "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability"',
+            duration="1 minute",
+        ),
+    )
+}
+
+FLAGSHIP = "grokking"

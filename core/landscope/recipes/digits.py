@@ -1,0 +1,105 @@
+"""The edge of stability: full-batch gradient descent on real handwritten digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn import functional
+
+from landscope.live import watch
+
+__all__ = ["Config", "digits", "small_cnn", "squared_error", "train"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the recipe.
+
+    Attributes:
+        examples: How many of the 1,797 digits to train on; the others are held out.
+        lr: Learning rate; the sharpness rises to 2/lr.
+        steps: Full-batch steps.
+        seed: Of the split and the initialisation.
+        overhead: Seconds of measuring for each second of training.
+    """
+
+    examples: int = 1000
+    lr: float = 0.2
+    steps: int = 2000
+    seed: int = 0
+    overhead: float = 1.0
+
+
+def digits(examples: int, seed: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Scikit-learn's 8 x 8 handwritten digits, standardised by the mean and deviation of all pixels.
+
+    Returns:
+        ((images (n, 1, 8, 8), classes (n,)) to train on, the same for the rest).
+    """
+    bunch = load_digits()
+    images = torch.tensor(bunch.images, dtype=torch.float32).unsqueeze(1)
+    images = (images - images.mean()) / images.std()
+    classes = torch.tensor(bunch.target)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    (train, test) = ((images[chosen], classes[chosen]) for chosen in (order[:examples], order[examples:]))
+    return train, test
+
+
+def small_cnn() -> nn.Sequential:
+    """A tanh network of two convolutions with average pooling and a linear layer: 1,898 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.Tanh(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
+
+
+def squared_error(outputs: Tensor, classes: Tensor) -> Tensor:
+    """Half the squared distance of the outputs (n, C) from one-hot targets, averaged over examples.
+
+    Squared error, because under cross-entropy the sharpness falls again as the examples are fitted.
+    """
+    targets = functional.one_hot(classes, outputs.shape[1]).to(outputs.dtype)
+    return 0.5 * (outputs - targets).square().sum(dim=1).mean()
+
+
+def train(config: Config, runs: Path) -> None:
+    """Trains the network, watched."""
+    torch.set_num_threads(1)  # the network is small: a second thread costs more than it brings
+    torch.manual_seed(config.seed)
+    training, held_out = digits(config.examples, config.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = small_cnn().to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=config.lr)
+    images, classes = (tensor.to(device) for tensor in training)
+
+    with watch(
+        model,
+        squared_error,
+        train=training,
+        test=held_out,
+        optimizer=optimizer,
+        overhead=config.overhead,
+        total_steps=config.steps,
+        recipe="digits",
+        config=vars(config),
+        runs=runs,
+    ) as scope:
+        for _ in range(config.steps):
+            optimizer.zero_grad()
+            loss = squared_error(model(images), classes)
+            loss.backward()
+            optimizer.step()
+            scope.step(loss)
+            if scope.stopped:
+                break
+        scope.measure()
