@@ -1,0 +1,83 @@
+"""Sharpness: the largest curvature as the optimiser sees it, against the limit above which its steps overshoot."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+from torch.optim import Optimizer
+
+from landscope.curvature.lanczos import leading_eigenpairs
+from landscope.curvature.operators import start_vector, zero_vector
+from landscope.curvature.probes import private_generator
+from landscope.curvature.stability import StabilityRule, stability_rule
+from landscope.derivatives import Operator
+from landscope.measurements import Sharpness
+from landscope.objective import Objective
+
+__all__ = ["sharpness"]
+
+_MAX_PRODUCTS = 200
+
+
+def sharpness(
+    objective: Objective,
+    optimizer: Optimizer | None = None,
+    *,
+    theta: Tensor | None = None,
+    start: Tensor | np.ndarray | None = None,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+) -> Sharpness:
+    """The largest eigenvalue of P^-1/2 H P^-1/2, with the preconditioner P and threshold of the optimiser as it is now.
+
+    Args:
+        objective: What to measure.
+        optimizer: The live optimiser of this model; without it P = 1 and there is no threshold.
+        theta: Where, (P,); the model's weights at this moment if left out.
+        start: `vector` of the previous measurement: following sharpness through training then takes a few products.
+        tolerance: Error bound to reach, relative to the eigenvalue.
+        seed: Seed of the random part of the start.
+
+    Raises:
+        ValueError: if the tolerance is not positive, `start` does not fit, or the optimiser is another model's.
+        FloatingPointError: if a product is not finite.
+    """
+    if tolerance <= 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}")
+    rule = StabilityRule(None, "")
+    if optimizer is not None:
+        rule = stability_rule(optimizer, objective.layout, objective.model)
+    generator = private_generator(seed)
+    with objective.measuring() as meter:
+        like = zero_vector(objective)
+        pairs = leading_eigenpairs(
+            _as_seen(objective.hessian(theta), rule, like),
+            start_vector(start, like, generator),
+            1,
+            tolerance=tolerance,
+            max_products=_MAX_PRODUCTS,
+            generator=generator,
+        )
+        return Sharpness(
+            provenance=meter.provenance("Lanczos, full reorthogonalisation", seed=seed),
+            lambda_max=float(pairs.values[0]),
+            residual=float(pairs.errors[0]),
+            threshold=rule.threshold,
+            optimizer="" if optimizer is None else type(optimizer).__name__,
+            rule=rule.text,
+            preconditioned=rule.scaling is not None,
+            hvps=pairs.products,
+            vector=pairs.vectors[0].cpu().numpy(),
+        )
+
+
+def _as_seen(hessian: Operator, rule: StabilityRule, like: Tensor) -> Operator:
+    """The product v -> S (sign H + diag(decay)) S v."""
+    scaling = 1.0 if rule.scaling is None else rule.scaling.to(like)
+    decay = 0.0 if rule.decay is None else rule.decay.to(like)
+
+    def product(vector: Tensor) -> Tensor:
+        scaled = scaling * vector
+        return scaling * (rule.sign * hessian(scaled) + decay * scaled)
+
+    return product

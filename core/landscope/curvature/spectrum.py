@@ -1,0 +1,83 @@
+"""The largest eigenvalues of an objective's Hessian or Gauss-Newton matrix."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from landscope.curvature.lanczos import all_leading_eigenpairs
+from landscope.curvature.operators import curvature_operator, start_vector, zero_vector
+from landscope.curvature.probes import private_generator
+from landscope.curvature.pyhessian_backend import pyhessian_eigenvalues
+from landscope.measurements import Eigenvalues
+from landscope.objective import Objective
+
+__all__ = ["eigenvalues"]
+
+
+def eigenvalues(
+    objective: Objective,
+    k: int = 5,
+    *,
+    theta: Tensor | None = None,
+    operator: Literal["hessian", "ggn"] = "hessian",
+    tolerance: float = 1e-3,
+    max_products: int | None = None,
+    start: Tensor | np.ndarray | None = None,
+    seed: int = 0,
+    backend: Literal["landscope", "pyhessian"] = "landscope",
+) -> Eigenvalues:
+    """The k algebraically largest eigenvalues, descending, each with its residual.
+
+    Lanczos with full reorthogonalisation and thick restarts, then a search of the complement for further copies of
+    multiple eigenvalues. Each value is iterated until its error bound min(r, r^2 / gap) is below `tolerance` of it.
+
+    Args:
+        objective: What to measure.
+        k: How many; where there are fewer parameters than that, as many as there are.
+        theta: Where, (P,); the model's weights at this moment if left out.
+        operator: "hessian", or "ggn" for the generalised Gauss-Newton matrix.
+        tolerance: Error bound at which a value counts as converged, relative to it.
+        max_products: Largest number of matrix-vector products; by default 20 k + 80.
+        start: Eigenvectors (P,) or (k, P) of a nearby operator, e.g. of the previous training step.
+        seed: Seed of the random start.
+        backend: "landscope", or "pyhessian" for a cross-check by PyHessian's power iteration: the eigenvalues largest
+            in magnitude, to its own tolerance, sorted, with residuals that we compute by one product each; `hvps`
+            counts those alone. It takes one batch (x, y) or several, of models that are called as `model(x)`.
+
+    Raises:
+        ValueError: if k or the tolerance is not positive, or an option is unknown or does not fit the objective.
+        FloatingPointError: if a product is not finite.
+    """
+    if k < 1:
+        raise ValueError(f"k must be positive, got {k}")
+    budget = 20 * k + 80 if max_products is None else max_products
+    if budget < k:
+        raise ValueError(f"max_products must be at least k = {k}, got {max_products}")
+    if tolerance <= 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}")
+    if backend == "pyhessian":
+        return pyhessian_eigenvalues(objective, k, theta=theta, operator=operator, tolerance=tolerance, seed=seed)
+    if backend != "landscope":
+        raise ValueError(f"backend must be 'landscope' or 'pyhessian', got {backend!r}")
+    generator = private_generator(seed)
+    with objective.measuring() as meter:
+        pairs = all_leading_eigenpairs(
+            curvature_operator(objective, operator, theta),
+            start_vector(start, zero_vector(objective), generator),
+            k,
+            tolerance=tolerance,
+            max_products=budget,
+            generator=generator,
+        )
+        return Eigenvalues(
+            provenance=meter.provenance("Lanczos, full reorthogonalisation", seed=seed),
+            values=pairs.values,
+            residuals=pairs.residuals,
+            converged=pairs.converged,
+            operator=operator,
+            hvps=pairs.products,
+            vectors=pairs.vectors.cpu().numpy(),
+        )
