@@ -80,14 +80,15 @@ $(VENV)/bin/pip:
 	    echo "Install one, or name it: make setup PYTHON=/path/to/python3"; \
 	fi >&2; exit 1
 
-# Linux gets CUDA's build from the ordinary index, several gigabytes of it, unless the CPU's is asked for by name.
+# Linux gets CUDA's build from the ordinary index, several gigabytes of it, unless the CPU's is asked for by name. Alone,
+# so that no other package is looked for in torch's index, which may be out of reach.
 torch: VERSION = $(shell sed -n 's/^torch==//p' constraints.txt)
 torch:
 	@echo "torch $(VERSION): $(TORCH) build (nvidia-smi decides; TORCH=cpu or TORCH=cuda overrules)"
 ifeq ($(shell uname),Linux)
 	@case $(TORCH) in \
 	cuda) $(PIP) -c constraints.txt torch==$(VERSION) ;; \
-	cpu)  $(PIP) -c constraints.txt torch==$(VERSION)+cpu \
+	cpu)  $(PIP) --no-deps torch==$(VERSION)+cpu \
 	          --extra-index-url $(CPU_INDEX) --retries 1 --timeout 15 || { \
 	      echo "error: torch's CPU build is not to be had from $(CPU_INDEX), nor from pip's own sources."; \
 	      echo "Name a mirror with CPU_INDEX=URL, or take the CUDA build (several GB) with TORCH=cuda."; exit 1; } >&2 ;; \
