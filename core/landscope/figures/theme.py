@@ -187,8 +187,8 @@ def blend(colour: str, background: str, opacity: float) -> str:
 def categories(count: int, colours: Theme) -> list[str]:
     """Colours of `count` classes: the palette for up to ten of them, hues around a circle for more.
 
-    More than ten hues cannot be told apart one by one, but an order can be seen: with residues modulo 97, features that lie on
-    a circle show as a rainbow.
+    More than ten hues cannot be told apart one by one, but an order can be seen: with residues modulo 97,
+    features that lie on a circle show as a rainbow.
     """
     if count <= len(colours.palette):
         return list(colours.palette[:count])

@@ -1,0 +1,201 @@
+"""What each panel shows, the formula behind it, how to read it, and where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dash import html
+from dash.development.base_component import Component
+
+__all__ = ["EXPLANATIONS", "KEYS", "Explanation", "explanation"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The words behind one panel.
+
+    Attributes:
+        title: The panel's title.
+        what: What one is looking at.
+        formula: The definition, in plain text.
+        reading: How to read it, one remark each.
+        sources: The papers it comes from.
+    """
+
+    title: str
+    what: str
+    formula: str
+    reading: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+EXPLANATIONS = {
+    "landscape": Explanation(
+        "Loss landscape",
+        "The loss of the network on a plane through its present weights θ. The weights have very many dimensions, "
+        "and this is a cut along two of them. The plane is either random, with each filter's direction as long as "
+        "the filter itself, or laid through the path that the training took.",
+        "L(α, β) = loss(θ + α d₁ + β d₂)",
+        (
+            "The dot is where the weights are now, the ring where the path begins, the line the path between, "
+            "projected onto the plane.",
+            "Colours are logarithmic where every loss is positive, and keep their meaning over the whole run.",
+            "The two curves on the right are the same numbers along each axis through the dot: a narrow valley is "
+            "sharp.",
+            "Crosses mark weights whose loss is not a finite number.",
+            "A random plane shows typical directions, which are nearly flat in large networks; the sharp ones are "
+            "in the spectrum. A path looks smooth on the plane of its own main directions, whatever it does "
+            "outside: see the share of its variance that the plane holds.",
+        ),
+        (
+            "Li, Xu, Taylor, Studer, Goldstein: Visualizing the Loss Landscape of Neural Nets. NeurIPS 2018, "
+            "arXiv:1712.09913",
+            "Goodfellow, Vinyals, Saxe: Qualitatively Characterizing Neural Network Optimization Problems. ICLR "
+            "2015, arXiv:1412.6544",
+        ),
+    ),
+    "curves": Explanation(
+        "Loss and accuracy",
+        "The mean loss and the share of right answers, measured on fixed examples of the training and of the test "
+        "data, and the loss of each mini-batch behind them.",
+        "L(θ) = (1/N) Σᵢ ℓ(f(xᵢ; θ), yᵢ)",
+        (
+            "Solid is training data, dashed is test data. The distance between them is the generalisation gap.",
+            "A test loss that rises while its accuracy stays is growing over-confidence; a test accuracy that "
+            "jumps long after the training data is fitted is grokking. Grokking shows best on a logarithmic step "
+            "axis.",
+        ),
+        ("Power, Burda, Edwards, Babuschkin, Misra: Grokking. 2022, arXiv:2201.02177",),
+    ),
+    "sharpness": Explanation(
+        "Sharpness and stability",
+        "The largest eigenvalue of the loss's Hessian, as the optimiser sees it: divided by its preconditioner if "
+        "it has one. The dashed line is the value above which its steps overshoot on a quadratic; for gradient "
+        "descent with learning rate η it is 2/η.",
+        "λ max = maxᵥ (vᵀ H v) / (vᵀ v),   H = ∇²L(θ)",
+        (
+            "Full-batch training often sharpens until it meets the limit and then hovers there: the edge of stability.",
+            "Well below the limit steps are smooth; a jump above it with a spike of the loss is a catapult.",
+            "With small mini-batches sharpness settles below the limit.",
+        ),
+        (
+            "Cohen, Kaur, Li, Kolter, Talwalkar: Gradient Descent on Neural Networks Typically Occurs at the Edge "
+            "of Stability. ICLR 2021, arXiv:2103.00065",
+            "Cohen et al.: Adaptive Gradient Methods at the Edge of Stability. 2022, arXiv:2207.14484",
+        ),
+    ),
+    "norms": Explanation(
+        "Gradient and weights",
+        "The Euclidean length of the gradient of the loss and of all weights together.",
+        "‖∇L(θ)‖₂  and  ‖θ‖₂",
+        (
+            "A gradient that falls with the loss is settling; one that grows while the loss falls is entering a "
+            "steep valley.",
+            "Falling weights under weight decay, long after the data is fitted, often come before grokking.",
+        ),
+        (),
+    ),
+    "spectrum": Explanation(
+        "Hessian spectrum",
+        "How many directions in weight space have which curvature: the density of all eigenvalues of the Hessian, "
+        "by stochastic Lanczos quadrature. The axis is linear near zero and logarithmic further out, so that the "
+        "bulk and the outliers are both seen.",
+        "p(u) = (1/P) Σᵢ δ(u − uᵢ),   uᵢ = asinh(λᵢ / scale)",
+        (
+            "The band is the 90 % range over random probes.",
+            "Stems are the leading eigenvalues, known exactly; their height means nothing.",
+            "Classifiers often have about as many outliers as classes. Mass left of zero is negative curvature: "
+            "the weights are not at a minimum.",
+            "The dashed line is the optimiser's stability limit.",
+        ),
+        (
+            "Ghorbani, Krishnan, Xiao: An Investigation into Neural Net Optimization via Hessian Eigenvalue "
+            "Density. ICML 2019, arXiv:1901.10159",
+            "Papyan: The Full Spectrum of Deepnet Hessians at Scale. 2018, arXiv:1811.07062",
+        ),
+    ),
+    "kernel": Explanation(
+        "Tangent kernel",
+        "Eigenvalues of the empirical neural tangent kernel on fixed examples, at ranks 1, 2, 4, 8 and so on. A "
+        "training step on one example changes the output on another in proportion to the kernel between them.",
+        "K(x, x′) = (1/C) Σₐ ⟨∇f_a(x), ∇f_a(x′)⟩",
+        (
+            "Lines that stay level mean lazy training: the network acts like a fixed kernel. Lines that move mean "
+            "that features are learned.",
+            "Label alignment says how much the kernel already knows of the classes: 0 nothing, 1 everything.",
+            "The effective rank (Σλ)² / Σλ² counts the directions that learn at a comparable speed.",
+        ),
+        (
+            "Jacot, Gabriel, Hongler: Neural Tangent Kernel. NeurIPS 2018, arXiv:1806.07572",
+            "Fort et al.: Deep Learning versus Kernel Learning. NeurIPS 2020, arXiv:2010.15110",
+        ),
+    ),
+    "embedding": Explanation(
+        "Feature geometry",
+        "The features of one layer on fixed examples, projected to the plane and turned so that each frame lies as "
+        "close as possible to the one before.",
+        "PCA: the two directions of largest variance.   UMAP: neighbours stay neighbours.",
+        (
+            "Points of one class that draw together are becoming easy to tell apart.",
+            "Only neighbourhoods mean something with UMAP: neither the distance between clusters nor their size does.",
+            "Trustworthiness says how many neighbours in the picture are neighbours in the features: 1 is all.",
+        ),
+        (
+            "McInnes, Healy, Melville: UMAP. 2018, arXiv:1802.03426",
+            "Papyan, Han, Donoho: Prevalence of Neural Collapse. PNAS 2020, arXiv:2008.08186",
+        ),
+    ),
+}
+
+KEYS = (
+    ("Space", "play or pause the history"),
+    ("← →", "back or on by one measurement"),
+    ("Shift ← →", "back or on by ten"),
+    ("Home, End", "first or newest step"),
+    ("F", "follow the newest step"),
+    ("D", "light or dark"),
+    ("L", "linear or logarithmic step axis"),
+    ("S", "contour or surface"),
+    ("P", "random or trajectory plane"),
+    ("?", "this help"),
+)
+
+
+def explanation(subject: str) -> tuple[str, list[Component]]:
+    """Title and body of the drawer about a panel, or about the page itself.
+
+    Raises:
+        KeyError: if there is no such panel.
+    """
+    if subject == "page":
+        return "How this page works", _page_help()
+    words = EXPLANATIONS[subject]
+    body: list[Component] = [
+        html.P(words.what),
+        html.Pre(words.formula, className="formula"),
+        html.H3("How to read it"),
+    ]
+    body.append(html.Ul([html.Li(remark) for remark in words.reading]))
+    if words.sources:
+        body += [
+            html.H3("Where it comes from"),
+            html.Ul([html.Li(source) for source in words.sources], className="sources"),
+        ]
+    return words.title, body
+
+
+def _page_help() -> list[Component]:
+    rows = [html.Tr([html.Td(html.Kbd(key)), html.Td(words)]) for key, words in KEYS]
+    return [
+        html.P(
+            "Every panel shows the training at one step: the newest while you follow, or the one chosen on the bar "
+            "below. Panels that are measured now and then show their newest measurement at or before that step; "
+            "its step is in the small print."
+        ),
+        html.P(
+            "Drag in a graph to zoom, double-click to see everything again. The address of the page keeps what you "
+            "chose."
+        ),
+        html.H3("Keys"),
+        html.Table(html.Tbody(rows), className="keys"),
+    ]

@@ -1,0 +1,69 @@
+"""The top of the page: where one is, which run, how it fares, and the line that says what is happening."""
+
+from __future__ import annotations
+
+import dash_mantine_components as dmc
+from dash import html
+from dash.development.base_component import Component
+
+from landscope_app import ids
+from landscope_app.controls import action_button, icon
+
+__all__ = ["banner", "finding_line", "page_header"]
+
+
+def page_header() -> Component:
+    """Name, run picker, status, staleness; pause, theme and help."""
+    return html.Header(
+        [
+            html.A(
+                [icon("mark"), html.Span("Landscope", className="brand-name")],
+                href="/",
+                className="brand",
+                title="All runs",
+                **{"data-route": "/"},
+            ),
+            html.Div(
+                [
+                    dmc.Select(
+                        id=ids.RUN_PICKER,
+                        data=[],
+                        searchable=True,
+                        allowDeselect=False,
+                        size="xs",
+                        placeholder="choose a run",
+                        nothingFoundMessage="no such run",
+                        maxDropdownHeight=420,
+                        className="run-picker",
+                        comboboxProps={"width": 420, "position": "bottom-start"},
+                        **{"aria-label": "Run"},
+                    ),
+                    html.Span("", id="status", className="pill", role="status"),
+                    html.Span("", id="staleness", className="staleness"),
+                ],
+                className="run-only run-state",
+            ),
+            html.Div(className="spacer"),
+            html.Div([action_button("pause", "Pause training", "pause", text="Pause")], id="pause-slot", hidden=True),
+            action_button("theme", "Light or dark", "theme", "D"),
+            html.Button(
+                icon("help"),
+                id=ids.about("page"),
+                type="button",
+                title="Help and keys (?)",
+                className="button",
+                **{"aria-label": "Help and keys", "data-help": "true"},
+            ),
+        ],
+        className="page-header",
+    )
+
+
+def banner() -> Component:
+    """Shown while the server does not answer, or when something went wrong."""
+    return html.Div("", id="banner", className="banner", role="alert", hidden=True)
+
+
+def finding_line() -> Component:
+    """What is happening at the shown step, in plain words."""
+    return html.P("", id="finding", className="finding", role="status")

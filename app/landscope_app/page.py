@@ -1,0 +1,120 @@
+"""The page: one static layout for both routes; what changes while data streams is drawn by the scripts in assets/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash
+import dash_mantine_components as dmc
+from dash import ALL, ClientsideFunction, Input, Output, dcc, html, no_update
+from dash.development.base_component import Component
+
+from landscope.figures import template
+from landscope.figures.surfaces import space_layout
+from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential
+from landscope_app import ids
+from landscope_app.controls import choice
+from landscope_app.explanations import explanation
+from landscope_app.header import banner, finding_line, page_header
+from landscope_app.panels import PANELS, panel_section
+from landscope_app.runs_page import runs_page
+from landscope_app.timebar import time_bar
+
+__all__ = ["build_page"]
+
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+    <head>
+        {%metas%}
+        <title>{%title%}</title>
+        <script src="THEME_SCRIPT"></script>
+        {%favicon%}
+        {%css%}
+    </head>
+    <body>
+        {%app_entry%}
+        <footer>
+            {%config%}
+            {%scripts%}
+            {%renderer%}
+        </footer>
+    </body>
+</html>
+"""
+"""The theme is chosen in the head, before anything is painted; a file of its own, as inline scripts are not allowed."""
+
+
+def build_page(app: dash.Dash) -> None:
+    """Give `app` its layout, its document and its few callbacks."""
+    app.title = "Landscope"
+    app.index_string = INDEX.replace("THEME_SCRIPT", app.get_asset_url("00-theme.js"))
+    app.layout = page_layout()
+    app.callback(
+        Output(ids.DRAWER, "opened"),
+        Output(ids.DRAWER, "title"),
+        Output(ids.DRAWER, "children"),
+        Input({"type": "about", "subject": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )(open_drawer)
+    app.clientside_callback(
+        ClientsideFunction("landscope", "boot"), Output(ids.PAGE, "modified_timestamp"), Input(ids.PAGE, "data")
+    )
+    for control in (ids.PLANE, ids.STYLE, ids.X_SCALE, ids.RUN_PICKER):
+        app.clientside_callback(
+            ClientsideFunction("landscope", "choose"),
+            Input(control, "value"),
+            Input(control, "id"),
+            prevent_initial_call=True,
+        )
+
+
+def page_layout() -> Component:
+    """Both routes, of which the scripts show one."""
+    controls = {
+        "plane": choice(ids.PLANE, "Plane", [("random", "random"), ("trajectory", "trajectory")]),
+        "style": choice(ids.STYLE, "Drawing", [("contour", "contour"), ("surface", "surface")]),
+    }
+    sections = [panel_section(panel, [controls[name] for name in panel.controls]) for panel in PANELS]
+    return dmc.MantineProvider(
+        [
+            dcc.Store(id=ids.PAGE, data=drawing_data()),
+            page_header(),
+            banner(),
+            runs_page(),
+            html.Main([finding_line(), html.Div(sections, className="panels")], id="run-page", hidden=True),
+            time_bar(),
+            dmc.Drawer(
+                id=ids.DRAWER, position="right", size=440, padding="md", title="", children=[], className="about-drawer"
+            ),
+        ],
+        id=ids.MANTINE,
+        theme={"primaryColor": "blue", "fontFamily": "inherit", "respectReducedMotion": True, "cursorType": "pointer"},
+        withGlobalClasses=True,
+    )
+
+
+def open_drawer(_clicks: list[int | None]) -> tuple[Any, Any, Any]:
+    """Open the drawer with the explanation of what was clicked."""
+    trigger = dash.ctx.triggered_id
+    if not trigger or not any(_clicks):
+        return no_update, no_update, no_update
+    title, body = explanation(trigger["subject"])
+    return True, title, body
+
+
+def drawing_data() -> dict[str, Any]:
+    """What the scripts draw with: the themes, and the series of every panel."""
+    return {
+        "themes": {"light": _looks(LIGHT), "dark": _looks(DARK)},
+        "panels": [panel.drawing() for panel in PANELS],
+        "scene": space_layout(("", ""), LIGHT)["scene"],
+    }
+
+
+def _looks(colours: Theme) -> dict[str, Any]:
+    return {
+        "template": template(colours).to_plotly_json(),
+        "colours": {**vars(colours), "palette": categories(10, colours)},
+        "cyclic": cyclic(360, lightness=0.62 if colours.name == "light" else 0.74),
+        "sequential": sequential(12, colours),
+    }

@@ -1,0 +1,49 @@
+"""The list of runs, and what to do when there is none."""
+
+from __future__ import annotations
+
+from dash import html
+from dash.development.base_component import Component
+
+__all__ = ["SNIPPET", "runs_page"]
+
+SNIPPET = """import landscope as ls
+
+scope = ls.watch(model, loss_fn, train=train_set, test=test_set, optimizer=optimizer)
+for batch in loader:
+    ...
+    optimizer.step()
+    scope.step(loss)
+"""
+
+
+def runs_page() -> Component:
+    """A table that assets/55-runs.js fills, and the way to a first run."""
+    columns = ("Status", "Run", "Recipe", "Step", "What is happening", "Started")
+    return html.Main(
+        [
+            html.H1("Runs"),
+            html.P("looking for runs", id="runs-note", className="summary"),
+            html.Table(
+                [html.Thead(html.Tr([html.Th(name, scope="col") for name in columns])), html.Tbody(id="runs-body")],
+                id="runs-table",
+                className="runs",
+                hidden=True,
+            ),
+            html.Section(
+                [
+                    html.H2("No runs yet"),
+                    html.P("Add two lines to a PyTorch training loop:"),
+                    html.Pre(SNIPPET, className="snippet", tabIndex=0),
+                    html.P("or watch one of the built-in experiments:"),
+                    html.Pre("landscope demo\n", className="snippet", tabIndex=0),
+                    html.P("It appears here as soon as it has started."),
+                ],
+                id="runs-empty",
+                className="empty",
+                hidden=True,
+            ),
+        ],
+        id="runs-page",
+        hidden=True,
+    )

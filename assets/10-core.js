@@ -1,0 +1,36 @@
+// The namespace's few general helpers: events between scripts, and elements.
+window.landscope = window.landscope || {};
+window.dash_clientside = window.dash_clientside || {};
+
+(() => {
+  const listeners = new Map();
+  landscope.on = (event, listener) => {
+    if (!listeners.has(event)) listeners.set(event, []);
+    listeners.get(event).push(listener);
+  };
+  landscope.emit = (event, detail) => (listeners.get(event) || []).forEach((listener) => listener(detail));
+
+  landscope.find = (selector) => document.querySelector(selector);
+
+  // An element with text; never markup, as names and messages of runs are anybody's.
+  landscope.element = (tag, { text, className, ...attributes } = {}, children = []) => {
+    const made = document.createElement(tag);
+    if (text !== undefined) made.textContent = text;
+    if (className) made.className = className;
+    Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
+    made.append(...children);
+    return made;
+  };
+  landscope.setText = (element, text) => {
+    if (element && element.textContent !== text) element.textContent = text;
+  };
+  // Index of the last entry of an ascending array that is not above `value`; -1 where there is none.
+  landscope.lastAtOrBelow = (ascending, value) => {
+    let low = 0, high = ascending.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (ascending[middle] <= value) low = middle + 1; else high = middle;
+    }
+    return low - 1;
+  };
+})();

@@ -1,0 +1,33 @@
+// The server's HTTP interface. Every call rejects with a Failure that has a status, 0 for no answer.
+landscope.api = (() => {
+  const ROOT = "/api/v1";
+  const PATIENCE_MS = 10000;
+  class Failure extends Error {
+    constructor(message, status) { super(message); this.status = status; }
+  }
+  const ask = async (path, options = {}) => {
+    let response;
+    try {
+      response = await fetch(ROOT + path, { signal: AbortSignal.timeout(PATIENCE_MS), credentials: "same-origin", ...options });
+    } catch (error) {
+      throw new Failure(`no answer from the server: ${error.message}`, 0);
+    }
+    if (!response.ok) {
+      const body = await response.json().catch(() => ({}));
+      throw new Failure(String(body.error || response.statusText || response.status), response.status);
+    }
+    return response;
+  };
+  const json = async (path, options) => (await ask(path, options)).json();
+  const run = (id) => `/runs/${encodeURIComponent(id)}`;
+  return {
+    runs: () => json("/runs"),
+    head: (id) => json(`${run(id)}/head`),
+    manifest: (id) => json(`${run(id)}/manifest`),
+    since: (id, seq) => json(`${run(id)}/since/${seq}`),
+    frame: async (id, seq) => (await ask(`${run(id)}/frames/${seq}.bin`)).arrayBuffer(),
+    send: (id, kind) => json(`${run(id)}/commands`, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ kind }),
+    }),
+  };
+})();

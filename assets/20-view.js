@@ -1,0 +1,53 @@
+// What the page shows: route, chosen step and settings, all of it in the address.
+landscope.view = (() => {
+  const CHOICES = { plane: ["random", "trajectory"], style: ["contour", "surface"], x: ["linear", "log"] };
+  const state = { run: null, step: null, plane: "random", style: "contour", x: "linear" };
+
+  const read = () => {
+    const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);
+    const query = new URLSearchParams(location.search);
+    const step = query.get("step");
+    state.run = match ? decodeURIComponent(match[1]) : null;
+    state.step = step !== null && /^\d+$/.test(step) ? Number(step) : null;
+    Object.entries(CHOICES).forEach(([key, values]) => {
+      state[key] = values.includes(query.get(key)) ? query.get(key) : values[0];
+    });
+  };
+  const search = () => {
+    const query = new URLSearchParams();
+    if (state.step !== null) query.set("step", String(state.step));
+    Object.entries(CHOICES).forEach(([key, values]) => { if (state[key] !== values[0]) query.set(key, state[key]); });
+    const text = query.toString();
+    return text ? `?${text}` : "";
+  };
+  // Browsers refuse more than some 100 changes of the address in half a minute, so dragging writes it at its end.
+  let pending = null;
+  const write = () => {
+    clearTimeout(pending);
+    pending = setTimeout(() => {
+      if (state.run !== null) history.replaceState(history.state, "", location.pathname + search());
+    }, 200);
+  };
+  const set = (changes) => {
+    const changed = Object.keys(changes).filter((key) => state[key] !== changes[key]);
+    if (!changed.length) return;
+    Object.assign(state, changes);
+    write();
+    landscope.emit("view", new Set(changed));
+  };
+  const go = (path) => {
+    clearTimeout(pending);
+    history.pushState(null, "", path);
+    read();
+    landscope.emit("route", state.run);
+  };
+  window.addEventListener("popstate", () => { clearTimeout(pending); read(); landscope.emit("route", state.run); });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[data-route]");
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    go(link.getAttribute("href"));
+  });
+  read();
+  return { state, set, go, choices: CHOICES, following: () => state.step === null };
+})();

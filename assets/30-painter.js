@@ -1,0 +1,51 @@
+// When panels are drawn: only when something changed, at most four times a second, never while one is being dragged.
+landscope.painter = (() => {
+  const GAP_MS = 250;
+  const WHEEL_MS = 400;
+  const jobs = new Map(); // panel -> { draw, dirty, last, held }
+  let busy = false, timer = null;
+
+  const add = (name, graph, draw) => {
+    const job = { draw, dirty: false, last: 0, held: 0 };
+    jobs.set(name, job);
+    // A redraw would end a drag on the graph, so it waits until the pointer is up, wherever that happens.
+    graph.addEventListener("pointerdown", () => { job.held = Infinity; }, true);
+    graph.addEventListener("wheel", () => { if (job.held !== Infinity) job.held = performance.now() + WHEEL_MS; }, { capture: true, passive: true });
+  };
+  const release = () => {
+    // Plotly ends its drag in a handler of its own, on the same event.
+    setTimeout(() => { jobs.forEach((job) => { if (job.held === Infinity) job.held = 0; }); wake(); }, 0);
+  };
+  ["pointerup", "pointercancel", "blur"].forEach((event) => window.addEventListener(event, release, true));
+
+  const due = (job) => Math.max(job.last + GAP_MS, job.held);
+  const wake = () => {
+    if (busy || timer !== null) return;
+    const next = Math.min(...[...jobs.values()].filter((job) => job.dirty).map(due));
+    if (next === Infinity) return;
+    timer = setTimeout(() => { timer = null; requestAnimationFrame(turn); }, Math.max(0, next - performance.now()));
+  };
+  // One panel per animation frame, the one that has waited longest first.
+  const turn = async () => {
+    const now = performance.now();
+    const ready = [...jobs].filter(([, job]) => job.dirty && due(job) <= now).sort(([, a], [, b]) => a.last - b.last);
+    if (ready.length) {
+      const [name, job] = ready[0];
+      busy = true;
+      job.dirty = false;
+      try {
+        await job.draw();
+      } catch (error) {
+        console.error(`panel ${name} could not be drawn`, error);
+      }
+      job.last = performance.now();
+      busy = false;
+    }
+    wake();
+  };
+  const invalidate = (name) => {
+    if (jobs.has(name)) jobs.get(name).dirty = true;
+    wake();
+  };
+  return { add, invalidate, names: () => [...jobs.keys()], held: (name) => jobs.get(name).held === Infinity };
+})();

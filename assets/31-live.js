@@ -1,0 +1,61 @@
+// The loop that keeps the page up to date: ask for the head, and for what is new where it moved. It sleeps while hidden.
+landscope.live = (() => {
+  const LIVE_MS = 500, REST_MS = 4000, RETRY_MS = [500, 1000, 2000, 4000];
+  let turnNumber = 0, failures = 0, heardAt = 0;
+
+  const sleep = (ms) => new Promise((wake) => { setTimeout(wake, ms); });
+  const visible = () => new Promise((wake) => {
+    if (!document.hidden) { wake(); return; }
+    const listener = () => { if (!document.hidden) { document.removeEventListener("visibilitychange", listener); wake(); } };
+    document.addEventListener("visibilitychange", listener);
+  });
+
+  const update = async (mine) => {
+    const { data } = landscope.run;
+    const head = await landscope.api.head(landscope.view.state.run);
+    if (mine !== turnNumber) return;
+    if (head.id !== data.id) { landscope.run.reset(head.id); landscope.emit("run", head.id); } // "latest" has become another
+    const changed = new Set(data.loaded ? [] : ["loaded"]);
+    let more = head.seq > data.seq;
+    while (more) {
+      const increment = await landscope.api.since(data.id, data.seq);
+      if (mine !== turnNumber) return;
+      landscope.run.take(increment).forEach((name) => changed.add(name));
+      more = increment.more;
+    }
+    data.head = head;
+    data.loaded = true;
+    heardAt = performance.now();
+    failures = 0;
+    landscope.emit("head", head);
+    landscope.emit("connection", null);
+    if (changed.size) landscope.emit("data", changed);
+  };
+
+  const follow = async (id) => {
+    turnNumber += 1;
+    const mine = turnNumber;
+    landscope.frames.clear();
+    landscope.run.reset(null);
+    failures = 0;
+    landscope.emit("run", id);
+    while (mine === turnNumber && id !== null) {
+      await visible();
+      if (mine !== turnNumber) return;
+      let pause = REST_MS;
+      try {
+        await update(mine);
+        const { head } = landscope.run.data;
+        if (head && ["running", "paused"].includes(head.status)) pause = LIVE_MS;
+      } catch (error) {
+        if (mine !== turnNumber) return;
+        pause = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
+        failures += 1;
+        landscope.emit("connection", error);
+      }
+      await sleep(pause);
+    }
+  };
+  const sinceHeard = () => (performance.now() - heardAt) / 1000;
+  return { follow, sinceHeard };
+})();

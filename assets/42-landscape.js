@@ -1,0 +1,173 @@
+// The loss on a plane: map or surface on the left, the same numbers along both axes on the right. The colours' strip stands
+// on the axis of the curves, as both are losses on one scale.
+landscope.landscapePanel = (() => {
+  const LEVELS = 18, STRIP_PX = 9, LABELS_PX = 58;
+
+  const frameName = () => `slice/${landscope.view.state.plane}`;
+
+  // Heights to draw, once per measurement and scale.
+  const heights = (slice, logarithmic) => {
+    const key = logarithmic ? "logarithms" : "losses";
+    if (slice[key]) return slice[key];
+    const [rows, columns] = slice.loss.shape;
+    const z = [], missing = { x: [], y: [], cells: [] };
+    let holes = 0;
+    for (let j = 0; j < columns; j += 1) {
+      const line = new Array(rows), cells = new Array(rows);
+      for (let i = 0; i < rows; i += 1) {
+        const loss = slice.loss.data[i * columns + j];
+        const good = Number.isFinite(loss) && (!logarithmic || loss > 0);
+        line[i] = good ? (logarithmic ? Math.log10(loss) : loss) : null;
+        cells[i] = good ? null : 1;
+        if (!good) { holes += 1; missing.x.push(slice.alpha.data[i]); missing.y.push(slice.beta.data[j]); }
+      }
+      z.push(line);
+      missing.cells.push(cells);
+    }
+    slice[key] = { z, missing, holes };
+    return slice[key];
+  };
+  const scale = () => {
+    const span = landscope.run.spanOf(frameName()) || { lo: 0, hi: 1 };
+    const logarithmic = span.lo > 0;
+    let [low, high] = logarithmic ? [Math.log10(span.lo), Math.log10(span.hi)] : [span.lo, span.hi];
+    if (!(high - low > 1e-6 * Math.max(Math.abs(low), Math.abs(high)))) { low -= 0.5; high += 0.5; }
+    const ticks = logarithmic ? landscope.axes.logTicks(10 ** low, 10 ** high, 6) : null;
+    const labels = ticks && { tickmode: "array", tickvals: ticks.map(Math.log10), ticktext: ticks.map(landscope.format.tick) };
+    return { low, high, logarithmic, labels: labels || { tickmode: "auto", nticks: 6 } };
+  };
+  const nearestZero = (values) => values.reduce((best, value, index) => (Math.abs(value) < Math.abs(values[best]) ? index : best), 0);
+
+  const places = (graph, base, surface) => {
+    const { l, r, t, b } = base.margin;
+    const width = Math.max(graph.clientWidth - l - r, 100), height = Math.max(graph.clientHeight - t - b, 80);
+    const map = Math.min(surface ? 0.6 * width : 1.12 * height, 0.6 * width);
+    return { map: map / width, strip: (map + LABELS_PX) / width, cuts: (map + LABELS_PX + STRIP_PX) / width };
+  };
+
+  const draw = (panel, graph, base, look, zoom, slice) => {
+    const surface = landscope.view.state.style === "surface";
+    const { low, high, logarithmic, labels } = scale();
+    const grid = heights(slice, logarithmic);
+    const place = places(graph, base, surface);
+    const alpha = Array.from(slice.alpha.data), beta = Array.from(slice.beta.data);
+    const strip = {
+      x: place.strip, xanchor: "left", xpad: 0, y: 0.5, len: 1, ypad: 0, thickness: STRIP_PX, showticklabels: false, ticks: "", outlinewidth: 0, title: { text: "" },
+    };
+    const layout = { ...base, template: look.template, uirevision: `${frameName()} ${surface}`, shapes: [], annotations: [] };
+    const axisNames = (slice.axes || []).map((unit, index) => `${"αβ"[index]}${unit ? ` (${unit})` : ""}`);
+    layout.xaxis2 = { domain: [place.cuts, 1], anchor: "y2", range: [Math.min(alpha[0], beta[0]), Math.max(alpha.at(-1), beta.at(-1))], title: { text: "along α, β" }, nticks: 5, showgrid: false };
+    layout.yaxis2 = { anchor: "free", position: place.strip, range: [low, high], title: { text: logarithmic ? "loss (log scale)" : "loss", standoff: 3 }, showline: false, ...labels };
+    const traces = surface
+      ? solid(slice, grid, alpha, beta, low, high, strip, look)
+      : flat(slice, grid, alpha, beta, low, high, strip, look);
+    if (surface) {
+      layout.xaxis = { visible: false, domain: [0, place.map] };
+      layout.yaxis = { visible: false };
+      layout.scene = {
+        ...landscope.sceneBase, domain: { x: [0, place.map], y: [0, 1] }, uirevision: frameName(),
+        xaxis: { title: { text: "α" }, nticks: 5, range: [alpha[0], alpha.at(-1)] },
+        yaxis: { title: { text: "β" }, nticks: 5, range: [beta[0], beta.at(-1)] },
+        zaxis: { title: { text: "loss" }, range: [low, high], ...labels },
+      };
+    } else {
+      layout.xaxis = { domain: [0, place.map], range: zoom.xaxis || [alpha[0], alpha.at(-1)], title: { text: axisNames[0] }, showgrid: false, nticks: 6 };
+      layout.yaxis = { range: zoom.yaxis || [beta[0], beta.at(-1)], title: { text: axisNames[1] }, showgrid: false, nticks: 6 };
+    }
+    return Plotly.react(graph, [...traces, ...cuts(grid, alpha, beta, look)], layout);
+  };
+
+  const cuts = (grid, alpha, beta, look) => {
+    const i0 = nearestZero(alpha), j0 = nearestZero(beta);
+    const common = { type: "scatter", mode: "lines", xaxis: "x2", yaxis: "y2", hoverinfo: "skip" };
+    return [
+      { ...common, x: alpha, y: grid.z[j0], line: { width: 1.6, color: look.colours.first }, name: "along α" },
+      { ...common, x: beta, y: grid.z.map((row) => row[i0]), line: { width: 1.6, color: look.colours.second, dash: "dash" }, name: "along β" },
+      { ...common, mode: "markers", x: [0], y: [grid.z[j0][i0]], marker: { size: 7, color: look.colours.accent, line: { width: 1.5, color: look.colours.surface } }, cliponaxis: false },
+    ];
+  };
+
+  const flat = (slice, grid, alpha, beta, low, high, strip, look) => {
+    const { accent, axis, muted } = look.colours;
+    const traces = [{
+      type: "contour", x: alpha, y: beta, z: grid.z, zmin: low, zmax: high, colorscale: "Viridis", colorbar: strip,
+      autocontour: false, contours: { coloring: "heatmap", start: low, end: high, size: (high - low) / LEVELS },
+      line: { width: 0.5, color: "rgba(255,255,255,0.4)" }, text: grid.z.map((row) => row.map((value) => lossText(value, slice, grid))),
+      hovertemplate: "α %{x:.3g}, β %{y:.3g}<br>loss %{text}<extra></extra>",
+    }];
+    if (grid.holes) {
+      traces.push(
+        { type: "heatmap", x: alpha, y: beta, z: grid.missing.cells, showscale: false, colorscale: [[0, axis], [1, axis]], hoverinfo: "skip" },
+        { type: "scatter", mode: "markers", x: grid.missing.x, y: grid.missing.y, marker: { symbol: "x-thin", size: 5, line: { width: 1, color: muted } }, hovertemplate: "loss is not finite<extra></extra>" },
+      );
+    }
+    const path = pathOf(slice);
+    if (path) {
+      traces.push(
+        { type: "scatter", mode: "lines", x: path.x, y: path.y, line: { width: 3.5, color: "rgba(255,255,255,0.55)" }, hoverinfo: "skip" },
+        { type: "scatter", mode: "lines", x: path.x, y: path.y, line: { width: 1.8, color: accent }, text: path.steps, hovertemplate: "step %{text}<extra>path</extra>" },
+        { type: "scatter", mode: "markers", x: [path.x[0]], y: [path.y[0]], marker: { symbol: "circle", size: 8, color: "#ffffff", line: { width: 2, color: accent } }, hovertemplate: "start of the path<extra></extra>" },
+      );
+    }
+    traces.push({ type: "scatter", mode: "markers", x: [0], y: [0], marker: { size: 10, color: accent, line: { width: 2, color: "#ffffff" } }, hovertemplate: "the weights at this step<extra></extra>" });
+    return traces;
+  };
+
+  const solid = (slice, grid, alpha, beta, low, high, strip, look) => {
+    const { accent } = look.colours;
+    const i0 = nearestZero(alpha), j0 = nearestZero(beta), lift = 0.012 * (high - low);
+    const traces = [
+      {
+        type: "surface", x: alpha, y: beta, z: grid.z, cmin: low, cmax: high, colorscale: "Viridis", colorbar: strip,
+        lighting: { ambient: 0.72, diffuse: 0.55, specular: 0.06, roughness: 0.9, fresnel: 0.05 },
+        text: grid.z.map((row) => row.map((value) => lossText(value, slice, grid))),
+        hovertemplate: "α %{x:.3g}, β %{y:.3g}<br>loss %{text}<extra></extra>",
+      },
+      { type: "scatter3d", mode: "markers", x: [0], y: [0], z: [grid.z[j0][i0] + lift], marker: { size: 5, color: accent, line: { width: 1, color: "#ffffff" } }, hoverinfo: "skip" },
+    ];
+    const path = pathOf(slice);
+    if (path) {
+      const z = path.x.map((x, index) => heightAt(grid.z, alpha, beta, x, path.y[index]) + lift);
+      traces.push({ type: "scatter3d", mode: "lines", x: path.x, y: path.y, z, line: { width: 5, color: accent }, hoverinfo: "skip" });
+    }
+    return traces;
+  };
+
+  const lossText = (value, slice, grid) => (value === null ? "not finite" : landscope.format.number(grid === slice.logarithms ? 10 ** value : value));
+
+  const pathOf = (slice) => {
+    if (!slice.path || slice.path.shape[0] < 1) return null;
+    if (!slice.line) {
+      const x = [], y = [];
+      for (let index = 0; index < slice.path.shape[0]; index += 1) { x.push(slice.path.data[2 * index]); y.push(slice.path.data[2 * index + 1]); }
+      slice.line = { x, y, steps: slice.path_steps ? Array.from(slice.path_steps.data) : [] };
+    }
+    return slice.line;
+  };
+  // Bilinear height of the drawn surface, so that the path lies on it; NaN off the plane leaves a gap.
+  const heightAt = (z, alpha, beta, x, y) => {
+    const i = Math.min(landscope.lastAtOrBelow(alpha, x), alpha.length - 2), j = Math.min(landscope.lastAtOrBelow(beta, y), beta.length - 2);
+    if (i < 0 || j < 0 || x > alpha.at(-1) || y > beta.at(-1)) return NaN;
+    const s = (x - alpha[i]) / (alpha[i + 1] - alpha[i]), t = (y - beta[j]) / (beta[j + 1] - beta[j]);
+    const corners = [z[j][i], z[j][i + 1], z[j + 1][i], z[j + 1][i + 1]];
+    if (corners.includes(null)) return NaN;
+    return (1 - t) * ((1 - s) * corners[0] + s * corners[1]) + t * ((1 - s) * corners[2] + s * corners[3]);
+  };
+
+  const readout = (slice, look) => {
+    const { number, share } = landscope.format;
+    const items = [{ swatch: look.colours.accent, dot: true, label: "loss here", value: number(slice.centre_loss) }];
+    const alpha = slice.alpha.data, beta = slice.beta.data, i0 = nearestZero(Array.from(alpha)), j0 = nearestZero(Array.from(beta));
+    if (alpha[i0] === 0 && beta[j0] === 0) {
+      const off = Math.abs(slice.loss.data[i0 * beta.length + j0] - slice.centre_loss);
+      items.push({ label: "self-check", value: off === 0 ? "exact" : `±${number(off, 1)}` });
+    }
+    if (slice.explained !== null && slice.explained !== undefined) items.push({ label: "of the path in this plane", value: share(slice.explained), after: true });
+    items.push({ swatch: look.colours.first, label: "along α", value: "" }, { swatch: look.colours.second, dash: "dash", label: "along β", value: "" });
+    const grid = slice.logarithms || slice.losses;
+    if (grid && grid.holes) items.push({ label: "cells not finite", value: `${grid.holes} of ${slice.loss.data.length}`, after: true });
+    return items;
+  };
+  const details = (slice) => [slice.normalisation && slice.normalisation !== "none" ? `${slice.normalisation}-normalised` : ""];
+  return { frameName, draw, readout, details };
+})();

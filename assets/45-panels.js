@@ -1,0 +1,173 @@
+// The panels: what each needs to be drawn, its legend, its small print, and what stands in while there is nothing to draw.
+landscope.panels = (() => {
+  const { view, run, painter, frames, setText, element } = landscope;
+  const all = new Map(); // name -> { panel, graph, base, zoom, drawer, parts }
+  let shared = null; // the steps zoomed into, the same in every panel over steps
+
+  const DRAWERS = { landscape: landscope.landscapePanel, spectrum: landscope.spectrumPanel, embedding: landscope.embeddingPanel };
+  const MARGIN = { l: 54, r: 12, t: 6, b: 34 };
+
+  const part = (kind, name) => landscope.find(`[data-${kind}="${name}"]`);
+
+  const mount = (definitions) => {
+    definitions.forEach((panel) => {
+      const graph = landscope.find(`#graph-${panel.name} .js-plotly-plot`);
+      const base = { ...structuredClone({ ...graph.layout, template: undefined }), margin: MARGIN, autosize: true };
+      const entry = {
+        panel, graph, base, zoom: {}, drawer: DRAWERS[panel.name] || null, shown: null,
+        readout: part("readout", panel.name), cover: part("cover", panel.name), notice: part("notice", panel.name),
+        provenance: part("provenance", panel.name), cursor: part("cursor", panel.name),
+      };
+      all.set(panel.name, entry);
+      painter.add(panel.name, graph, () => draw(entry));
+      graph.on("plotly_relayout", (change) => zoomed(entry, change));
+      graph.on("plotly_doubleclick", () => unzoom(entry));
+      if (!entry.drawer) graph.on("plotly_click", ({ points }) => { if (points.length) landscope.timebar.choose(Number(points[0].x)); });
+      new ResizeObserver(() => painter.invalidate(panel.name)).observe(graph);
+    });
+  };
+
+  const zoomed = (entry, change) => {
+    Object.keys(change).forEach((key) => {
+      const match = key.match(/^([xy]axis\d?)\.range\[0\]$/);
+      if (!match) return;
+      const range = [change[key], change[key.replace("[0]", "[1]")]];
+      if (!entry.drawer && match[1] === "xaxis") shared = range; else entry.zoom[match[1]] = range;
+    });
+    if (Object.keys(change).some((key) => key.includes("range"))) redrawOverSteps(entry);
+  };
+  const unzoom = (entry) => {
+    entry.zoom = {};
+    if (!entry.drawer) shared = null;
+    redrawOverSteps(entry);
+  };
+  const redrawOverSteps = (entry) => {
+    if (entry.drawer) painter.invalidate(entry.panel.name);
+    else all.forEach((other) => { if (!other.drawer) painter.invalidate(other.panel.name); });
+  };
+
+  const look = () => landscope.looks[landscope.theme.name()];
+
+  // What a panel is to show now: the measurement of its frame, if it has arrived.
+  const wanted = (entry) => {
+    const name = entry.drawer ? entry.drawer.frameName() : entry.panel.frames[0];
+    if (!name) return null;
+    const frame = run.frameAt(name, run.shownStep());
+    return frame && { name, ...frame };
+  };
+  const fetchFrame = (entry) => {
+    const frame = wanted(entry);
+    if (!frame) return;
+    if (!frames.get(frame.seq)) frames.want(frame.name, frame.seq, () => refresh(entry));
+    if (entry.drawer && !view.following()) frames.prefetch(frame.name, frame.index + 1);
+  };
+  const current = (entry) => {
+    const frame = wanted(entry);
+    const found = frame && frames.get(frame.seq);
+    // While the wished frame is on its way the one before stays, unless it belongs to another plane or run.
+    if (found) entry.shown = { name: frame.name, run: run.data.id, found };
+    else if (!frame || !entry.shown || entry.shown.name !== frame.name || entry.shown.run !== run.data.id) entry.shown = null;
+    return entry.shown && entry.shown.found;
+  };
+
+  const draw = (entry) => {
+    if (view.state.run === null) return null;
+    const measurement = current(entry);
+    if (entry.drawer ? !measurement : landscope.series.empty(entry.panel)) return null;
+    const zoom = entry.drawer ? entry.zoom : { ...entry.zoom, ...(shared ? { xaxis: shared } : {}) };
+    const drawn = (entry.drawer || landscope.series).draw(entry.panel, entry.graph, entry.base, look(), zoom, measurement);
+    return Promise.resolve(drawn).then(() => { landscope.cursor.place(entry); });
+  };
+
+  // Texts around the graph; cheap, so they follow at once while graphs wait their turn.
+  const annotate = (entry) => {
+    const measurement = current(entry);
+    const bare = entry.drawer ? !measurement : landscope.series.empty(entry.panel);
+    entry.cover.hidden = !bare;
+    if (bare) setText(entry.cover, waiting(entry));
+    const items = bare ? [] : entry.drawer ? entry.drawer.readout(measurement, look()) : landscope.series.readout(entry.panel, look());
+    legend(entry.readout, items);
+    setText(entry.provenance, bare ? "" : measurement ? provenance(entry, measurement) : every(entry));
+    entry.provenance.title = entry.provenance.textContent;
+    const off = switchedOff(entry);
+    entry.notice.hidden = !off;
+    if (off) setText(entry.notice, off);
+    landscope.cursor.place(entry);
+  };
+  const waiting = (entry) => {
+    const { data } = run;
+    if (data.missing) return "nothing to show";
+    if (!data.loaded) return "loading";
+    const name = entry.drawer ? entry.drawer.frameName() : null;
+    const known = name && data.frames.get(name);
+    if (known && known.step.length) {
+      const first = known.step[0];
+      return wanted(entry) ? "loading" : `first measured at step ${landscope.format.whole(first)}`;
+    }
+    const off = switchedOff(entry);
+    if (off) return "no measurement";
+    const over = data.head && !["running", "paused"].includes(data.head.status);
+    if (over) return "not measured in this run";
+    const what = name === "slice/trajectory" ? "the plane of the trajectory" : entry.panel.title.toLowerCase();
+    return `measuring ${what} …`;
+  };
+  const switchedOff = (entry) => {
+    const { probe } = entry.panel;
+    const event = probe && run.data.events.findLast((one) => one.kind === "probe-off" && (one.text || "").startsWith(probe));
+    return event ? `switched off at step ${landscope.format.whole(event.step)}: ${event.text}` : "";
+  };
+  const provenance = (entry, measurement) => {
+    const { provenance: from } = measurement, { whole, seconds } = landscope.format;
+    const extra = entry.drawer ? entry.drawer.details(measurement) : [];
+    return [
+      from.step === null ? "" : `step ${whole(from.step)}`,
+      from.examples ? `${whole(from.examples)} ${from.split ? `${from.split} ` : ""}examples` : "",
+      from.method, ...extra, from.seconds ? seconds(from.seconds) : "", from.device === "cpu" ? "" : from.device,
+    ].filter(Boolean).join(" · ");
+  };
+  const every = (entry) => {
+    const line = entry.panel.series.map(({ name }) => run.data.scalars.get(name)).filter(Boolean).sort((a, b) => b.step.length - a.step.length)[0];
+    if (!line || !line.step.length) return "";
+    const index = landscope.lastAtOrBelow(line.step, run.shownStep());
+    const shown = index < 0 ? "" : `step ${landscope.format.whole(line.step[index])} · `;
+    return `${shown}${landscope.format.whole(line.step.length)} points`;
+  };
+  const legend = (place, items) => {
+    const key = items.map(({ label, swatch, dash, faint }) => [label, swatch, dash, faint].join("|")).join("/");
+    if (place.dataset.key !== key) {
+      place.dataset.key = key;
+      place.replaceChildren(...items.map(({ label, swatch, dash, faint, dot, after }) => {
+        const mark = element("span", { className: dot ? "swatch dot" : `swatch ${dash && dash !== "solid" ? "dashed" : ""} ${faint ? "faint" : ""}` });
+        if (swatch) mark.style.setProperty("--swatch", swatch); else mark.hidden = true;
+        const parts = [element("span", { className: "label", text: label }), element("span", { className: "value" })];
+        return element("span", { className: "entry" }, [mark, ...(after ? parts.reverse() : parts)]);
+      }));
+    }
+    items.forEach(({ value }, index) => setText(place.children[index].querySelector(".value"), value));
+  };
+
+  const refresh = (entry) => { annotate(entry); painter.invalidate(entry.panel.name); };
+  const stepChanged = (entry) => {
+    if (!entry.drawer && !entry.panel.frames.length) { annotate(entry); return; }
+    const before = entry.shown && entry.shown.found;
+    fetchFrame(entry);
+    if (entry.drawer && current(entry) !== before) painter.invalidate(entry.panel.name);
+    annotate(entry);
+  };
+
+  landscope.on("data", (changed) => all.forEach((entry) => {
+    if (changed.has("loaded") || (!entry.drawer && landscope.series.uses(entry.panel, changed))) painter.invalidate(entry.panel.name);
+    // New frames of this kind may widen its scale, even when an earlier one is shown.
+    if (entry.drawer && changed.has(entry.drawer.frameName())) painter.invalidate(entry.panel.name);
+    stepChanged(entry);
+  }));
+  landscope.on("view", (changed) => all.forEach((entry) => {
+    if (changed.has("x") && !entry.drawer) { shared = null; refresh(entry); }
+    if (changed.has("style") && entry.panel.name === "landscape") { entry.zoom = {}; refresh(entry); }
+    if (changed.has("plane") && entry.panel.name === "landscape") { entry.zoom = {}; fetchFrame(entry); refresh(entry); }
+    if (changed.has("step")) stepChanged(entry);
+  }));
+  landscope.on("theme", () => { if (landscope.looks) all.forEach(refresh); });
+  landscope.on("run", () => { shared = null; all.forEach((entry) => { entry.zoom = {}; entry.shown = null; annotate(entry); }); });
+  return { mount, all };
+})();

@@ -1,0 +1,110 @@
+// The bar at the bottom: drag, play, step, follow. Its track has the panels' step axis, linear or logarithmic.
+landscope.timebar = (() => {
+  const { view, run, find, setText, element } = landscope;
+  const PLAY_S = 24; // the whole history in this time, whatever its length
+  let playing = false, playedAt = 0, position = 0;
+
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const logarithmic = () => view.state.x === "log";
+  const toShare = (step) => {
+    const last = Math.max(run.lastStep(), 1);
+    return Math.min(1, logarithmic() ? Math.log1p(step) / Math.log1p(last) : step / last);
+  };
+  const toStep = (share) => {
+    const last = run.lastStep(), inside = Math.min(Math.max(share, 0), 1);
+    return Math.round(logarithmic() ? Math.expm1(inside * Math.log1p(last)) : inside * last);
+  };
+
+  const choose = (step) => { stop(); view.set({ step: Math.min(Math.max(Math.round(step), 0), run.lastStep()) }); };
+  const follow = () => { stop(); view.set({ step: view.following() ? run.lastStep() : null }); };
+  const move = (count) => {
+    const stops = run.stops(), now = run.shownStep();
+    if (!stops.length) return;
+    const at = landscope.lastAtOrBelow(stops, now);
+    const exact = at >= 0 && stops[at] === now;
+    const next = count > 0 ? at + count : exact ? at + count : at + count + 1;
+    choose(stops[Math.min(Math.max(next, 0), stops.length - 1)]);
+  };
+
+  const stop = () => { if (playing) { playing = false; showPlaying(); } };
+  const play = () => {
+    if (playing) { stop(); return; }
+    if (!run.stops().length) return;
+    playing = true;
+    position = toShare(run.shownStep());
+    if (position >= 0.999) position = 0;
+    playedAt = performance.now();
+    showPlaying();
+    requestAnimationFrame(advance);
+  };
+  const advance = (now) => {
+    if (!playing) return;
+    position += (now - playedAt) / 1000 / PLAY_S;
+    playedAt = now;
+    if (position >= 1) { stop(); view.set({ step: run.data.head && run.data.head.status === "running" ? null : run.lastStep() }); return; }
+    view.set({ step: toStep(position) });
+    requestAnimationFrame(advance);
+  };
+  const showPlaying = () => {
+    const button = find('[data-action="play"]');
+    button.classList.toggle("playing", playing);
+    button.setAttribute("aria-label", playing ? "Pause the history" : "Play");
+    button.title = `${playing ? "Pause the history" : "Play"} (space)`;
+  };
+
+  const show = () => {
+    const track = find("#track");
+    if (!track) return;
+    const step = run.shownStep(), last = run.lastStep(), { whole } = landscope.format;
+    track.style.setProperty("--place", String(toShare(step)));
+    track.setAttribute("aria-valuemax", String(last));
+    track.setAttribute("aria-valuenow", String(step));
+    track.setAttribute("aria-valuetext", `step ${whole(step)} of ${whole(last)}`);
+    const total = run.data.head && run.data.head.total;
+    setText(find("#shown-step"), `step ${whole(step)} / ${whole(total || last)}`);
+    const button = find('[data-action="follow"]');
+    button.classList.toggle("on", view.following());
+    button.setAttribute("aria-pressed", String(view.following()));
+  };
+  const marks = () => {
+    const place = find("#track .marks");
+    if (!place) return;
+    const findings = run.data.events.filter(({ kind }) => kind === "finding");
+    place.replaceChildren(...findings.map((event) => {
+      const mark = element("span", { className: "mark", title: `step ${landscope.format.whole(event.step)}: ${event.text}` });
+      mark.style.left = `${100 * toShare(event.step)}%`;
+      return mark;
+    }));
+  };
+
+  const mount = () => {
+    const track = find("#track");
+    const at = (event) => {
+      const box = track.getBoundingClientRect();
+      return toStep((event.clientX - box.left) / box.width);
+    };
+    // Pointers may report hundreds of times a second; one choice per animation frame is enough.
+    let wish = null;
+    const drag = (event) => {
+      if (wish === null) requestAnimationFrame(() => { const step = wish; wish = null; if (step !== null) choose(step); });
+      wish = at(event);
+    };
+    track.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      track.setPointerCapture(event.pointerId);
+      drag(event);
+      track.addEventListener("pointermove", drag);
+    });
+    ["pointerup", "pointercancel"].forEach((name) => track.addEventListener(name, () => track.removeEventListener("pointermove", drag)));
+    showPlaying();
+  };
+  let drawnFor = "";
+  const refresh = (changed) => {
+    show();
+    const key = `${run.lastStep()} ${view.state.x} ${run.data.id}`;
+    if (key !== drawnFor || changed.has("events")) { drawnFor = key; marks(); }
+  };
+  ["data", "view"].forEach((event) => landscope.on(event, refresh));
+  landscope.on("run", () => { stop(); drawnFor = ""; refresh(new Set()); });
+  return { mount, choose, follow, move, play, stop, still };
+})();

@@ -1,0 +1,242 @@
+"""A run with plausible numbers, written at a chosen pace: what the page shows, without a training behind it.
+
+python -m tests.browser.synthetic ROOT [--steps 2000] [--every 40] [--pace 0.0] [--name NAME] [--classes 10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from landscope.measurements import NTK, Measurement, Projection, Provenance, Sharpness, Slice2D, SpectralDensity
+from landscope.runs import RunWriter
+
+LEARNING_RATE = 0.05
+PARAMETERS = 12_874
+EXAMPLES = 512
+POINTS = 41
+
+
+def losses(step: float, steps: int) -> tuple[float, float]:
+    """Loss on the training and the test data."""
+    progress = step / steps
+    train = 2.4 * np.exp(-7 * progress) + 0.012
+    return float(train), float(2.4 * np.exp(-6 * progress) + 0.16 + 0.12 * progress)
+
+
+def sharpness_at(step: float, steps: int, noise: float = 0.0) -> float:
+    """Progressive sharpening up to 2/lr, then hovering about it."""
+    threshold = 2 / LEARNING_RATE
+    rise = 4 + 1.1 * threshold * (1 - np.exp(-4 * step / steps))
+    return float(min(rise, threshold * (1 + 0.05 * noise)))
+
+
+def slice_at(step: int, steps: int, plane: str) -> Slice2D:
+    """A bowl with ripples whose minimum deepens; on the plane of the trajectory, the path that curves into it."""
+    train, _ = losses(step, steps)
+    scale = 1.0 if plane == "random" else 4.0
+    alpha = beta = np.linspace(-scale, scale, POINTS)
+    a, b = np.meshgrid(alpha / scale, beta / scale, indexing="ij")
+    sharp = 1 + 3 * step / steps
+    bowl = 2.6 * sharp * (a**2 + 0.35 * b**2 + 0.3 * a * b)
+    ripples = 0.25 * (1 - np.cos(7 * a + 1)) * (a**2 + b**2) + 0.1 * (1 - np.cos(9 * b)) * a**2
+    loss = train + bowl + ripples + 3 * np.maximum(a + b - 1.2, 0) ** 3 * 20
+    if plane == "random" and step == 0:
+        loss[a + b > 1.75] = np.inf
+    path, at, away, explained = None, None, None, None
+    if plane == "trajectory":
+        at = np.linspace(0, step, 40).astype(np.int64)
+        left = np.exp(-3.5 * at / steps) - np.exp(-3.5 * step / steps)
+        path = scale * np.stack([-0.85 * left, 0.8 * left**2 + 0.1 * np.sin(6 * left)], axis=1)
+        away, explained = 0.2 * left, 0.93
+    return Slice2D(
+        provenance=source(f"{plane} plane", step, 0.42, forwards=POINTS**2),
+        alpha=alpha,
+        beta=beta,
+        loss=loss,
+        centre_loss=train,
+        plane=plane,
+        normalisation="filter" if plane == "random" else "none",
+        axes=("filter norms", "filter norms") if plane == "random" else ("first direction", "second direction"),
+        cosine=0.0,
+        path=path,
+        path_steps=at,
+        path_distances=away,
+        explained=explained,
+    )
+
+
+def density_at(step: int, steps: int, rng: np.random.Generator) -> SpectralDensity:
+    """A bulk around zero that narrows, with nine outliers that grow."""
+    top = sharpness_at(step, steps)
+    spikes = top * 0.72 ** np.arange(9)
+    scale = 1e-3 * top
+    grid = scale * np.sinh(np.linspace(np.arcsinh(-0.2 * top / scale), np.arcsinh(1.3 * top / scale), 257))
+    u = np.arcsinh(grid / scale)
+    width = 2.2 - 0.8 * step / steps
+    density = np.exp(-0.5 * ((u - 0.4) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+    for spike in spikes:
+        density += 3e-4 * np.exp(-0.5 * ((u - np.arcsinh(spike / scale)) / 0.12) ** 2)
+    spread = 1 + 0.3 * rng.random(len(grid))
+    nodes = rng.normal(0, scale, (4, 20))
+    return SpectralDensity(
+        provenance=source("stochastic Lanczos quadrature, 4 probes of 20 steps", step, 1.9, products=92),
+        nodes=nodes,
+        weights=np.full((4, 20), 0.05),
+        spikes=spikes,
+        spike_residuals=1e-3 * spikes,
+        grid=grid,
+        density=density,
+        low=density / spread**2,
+        high=density * spread**2,
+        scale=scale,
+        trace=float(spikes.sum() * 1.3),
+        trace_stderr=float(spikes.sum() * 0.02),
+        operator="hessian",
+        hvps=92,
+        threshold=2 / LEARNING_RATE,
+    )
+
+
+def kernel_at(step: int, steps: int) -> NTK:
+    """A spectrum that decays as a power; its leading values grow while features are learned."""
+    rank = np.arange(1, 65)
+    values = 40 * rank**-1.4 * (1 + 5 * step / steps * (rank < 11))
+    return NTK(
+        provenance=source("empirical kernel, trace over outputs", step, 0.3, gradients=64),
+        eigenvalues=np.sort(values)[::-1],
+        gram_kind="trace",
+        outputs=10,
+        effective_rank=float(values.sum() ** 2 / (values**2).sum()),
+        alignment=0.08 + 0.6 * (1 - float(np.exp(-3 * step / steps))),
+    )
+
+
+def embedding_at(step: int, steps: int, classes: int) -> Projection:
+    """One cluster per class, on a circle, that draw together."""
+    rng = np.random.default_rng(7)
+    labels = np.arange(EXAMPLES) % classes
+    angle = 2 * np.pi * labels / classes
+    apart = 0.3 + 3.2 * (1 - np.exp(-4 * step / steps))
+    spread = 1.0 - 0.6 * step / steps
+    points = apart * np.stack([np.cos(angle), np.sin(angle)], axis=1) + spread * rng.normal(size=(EXAMPLES, 2)) * 0.8
+    return Projection(
+        provenance=source("principal components", step, 0.08),
+        points=points.astype(np.float32),
+        labels=labels,
+        classes=classes,
+        layer="fc2",
+        features=64,
+        method="pca",
+        explained=0.61,
+        trustworthiness=0.94,
+        neighbours=10,
+    )
+
+
+def source(method: str, step: int, seconds: float, **work: float) -> Provenance:
+    """Where such a number would come from."""
+    return Provenance(
+        method=method,
+        step=step,
+        split="train",
+        examples=EXAMPLES,
+        parameters=PARAMETERS,
+        seed=0,
+        seconds=seconds,
+        **work,
+    )
+
+
+def frames_at(step: int, steps: int, classes: int, rng: np.random.Generator) -> Iterator[tuple[str, Measurement]]:
+    """All measurements of one step, by their names in a run."""
+    yield "slice/random", slice_at(step, steps, "random")
+    yield "slice/trajectory", slice_at(step, steps, "trajectory")
+    yield "density", density_at(step, steps, rng)
+    yield "ntk", kernel_at(step, steps)
+    yield "embedding", embedding_at(step, steps, classes)
+    yield (
+        "sharpness",
+        Sharpness(
+            provenance=source("Lanczos, warm start", step, 0.05, products=6),
+            lambda_max=sharpness_at(step, steps, rng.normal()),
+            residual=1e-3,
+            threshold=2 / LEARNING_RATE,
+            optimizer="SGD",
+            rule="2 / lr",
+            preconditioned=False,
+            hvps=6,
+        ),
+    )
+
+
+FINDINGS = (
+    (0.0, "The loss falls quickly; curvature is well below the stability limit."),
+    (0.3, "Sharpness grows while the loss falls: progressive sharpening."),
+    (0.62, "Sharpness hovers about 2/lr = 40: training at the edge of stability."),
+    (0.85, "Test loss rises while its accuracy stays: the network grows over-confident."),
+)
+
+
+def write_step(writer: RunWriter, step: int, steps: int, every: int, classes: int, rng: np.random.Generator) -> None:
+    """Everything that a training would record at one step."""
+    train, test = losses(step, steps)
+    writer.scalars(step, {"step/loss": train * float(np.exp(0.18 * rng.normal()))})
+    if step % max(every // 4, 1) == 0:
+        right = 1 - 0.9 * train / 2.412
+        numbers = {
+            "train/loss": train,
+            "test/loss": test,
+            "train/accuracy": right,
+            "test/accuracy": right - 0.02 * step / steps,
+        }
+        norms = {"norm/gradient": 3 * train * (1 + 0.1 * rng.normal()), "norm/weights": 18 + 6 * np.sqrt(step / steps)}
+        writer.scalars(step, {**numbers, **norms, "overhead/share": 0.08})
+    if step % every == 0:
+        for name, measurement in frames_at(step, steps, classes, rng):
+            writer.measurement(step, name, measurement)
+            writer.scalars(step, {f"{name}/{key}": value for key, value in measurement.scalars().items()})
+    for share, text in FINDINGS:
+        if step == int(share * steps):
+            writer.event(step, "finding", text)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write a run, and say its id at once."""
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.synthetic")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--every", type=int, default=40, help="steps between measurements")
+    parser.add_argument("--pace", type=float, default=0.0, help="seconds per step; 0 writes as fast as it goes")
+    parser.add_argument("--name", default="synthetic")
+    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--until", type=int, default=None, help="step to stop at")
+    chosen = parser.parse_args(arguments)
+    rng = np.random.default_rng(0)
+    writer = RunWriter.create(chosen.root, name=chosen.name, recipe="synthetic", config={"lr": LEARNING_RATE})
+    print(writer.id, flush=True)
+    paused, status = False, "finished"
+    for step in range((chosen.until or chosen.steps) + 1):
+        writer.progress(step, chosen.steps)
+        while True:
+            for command in writer.commands():
+                paused = {"pause": True, "resume": False}.get(command.kind, paused)
+                writer.event(step, "status", "paused" if paused else "running")
+                status = "stopped" if command.kind == "stop" else status
+            if not paused or status == "stopped":
+                break
+            time.sleep(0.05)
+        if status == "stopped":
+            break
+        write_step(writer, step, chosen.steps, chosen.every, chosen.classes, rng)
+        time.sleep(chosen.pace)
+    writer.close(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
