@@ -122,6 +122,9 @@ class Recorder:
         return fresh, self.seq + len(scalars) + len(frames) + len(events)
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    stat = os.stat(path)
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
     return stat.st_dev, stat.st_ino
