@@ -83,7 +83,7 @@ $(VENV)/bin/pip:
 # Linux gets CUDA's build from the ordinary index, several gigabytes of it, unless the CPU's is asked for by name. Alone,
 # so that no other package is looked for in torch's index, which may be out of reach.
 torch: VERSION = $(shell sed -n 's/^torch==//p' constraints.txt)
-torch:
+torch: | $(VENV)/bin/pip
 	@echo "torch $(VERSION): $(TORCH) build (nvidia-smi decides; TORCH=cpu or TORCH=cuda overrules)"
 ifeq ($(shell uname),Linux)
 	@case $(TORCH) in \
