@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 __all__ = ["Batches", "batch_size_of", "collect", "to_device"]
 
@@ -22,7 +23,8 @@ class Batches:
     """Data in memory, in a fixed order.
 
     Attributes:
-        items: The batches, each a pytree of tensors whose first dimension runs over examples.
+        items: The batches, each a pytree; the first dimension of its tensors runs over examples. What the user gave is
+            kept as it is, not copied, where that is possible.
         sizes: Number of examples in each.
     """
 
@@ -84,15 +86,19 @@ class Batches:
         return [leaf for item in self.items for leaf in tree_leaves(item) if isinstance(leaf, Tensor)]
 
 
-def collect(data: Any, *, batch_size: int, examples: int | None = None) -> Batches:
+def collect(
+    data: Any, *, batch_size: int, examples: int | None = None, target: Callable[[Any], Any] = lambda batch: batch
+) -> Batches:
     """`data` as batches in memory.
 
     Args:
         data: A tuple or mapping of tensors with a common first dimension (or one such tensor), a
             `torch.utils.data.Dataset`, a `DataLoader`, or an iterable of batches. A loader or an iterable is run
-            through once, and what it yielded is kept: the data are fixed from then on, shuffled or not.
+            through once, and what it yielded is kept: the data are fixed from then on, shuffled or not. Mappings
+            become dictionaries.
         batch_size: Examples per batch for tensors and datasets; loaders and iterables come in batches already.
         examples: Keep at most this many: a fixed random subset of tensors and datasets, the first ones of the rest.
+        target: `target(batch)`, by whose rows the examples of a batch are counted where its own tensors do not tell.
 
     Raises:
         ValueError: if there is no data, or the tensors disagree about the number of examples.
@@ -103,11 +109,12 @@ def collect(data: Any, *, batch_size: int, examples: int | None = None) -> Batch
     if examples is not None and examples < 1:
         raise ValueError(f"examples must be positive, got {examples}")
     if isinstance(data, DataLoader):
-        batches = _gather(_without_side_effects(data), examples)
+        with _generators_kept(data):
+            batches = _gather(data, examples, target)
     elif isinstance(data, Dataset):
-        chosen = _subset(len(data), examples)  # type: ignore[arg-type]
+        chosen = None if isinstance(data, IterableDataset) else _subset(len(data), examples)  # type: ignore[arg-type]
         dataset = data if chosen is None else Subset(data, chosen.tolist())
-        batches = _gather(_without_side_effects(DataLoader(dataset, batch_size=batch_size)), None)
+        batches = _gather(DataLoader(dataset, batch_size=batch_size), examples, target)
     elif isinstance(data, Tensor | tuple | Mapping):
         whole = _plain(data)
         size = batch_size_of(whole)
@@ -120,7 +127,7 @@ def collect(data: Any, *, batch_size: int, examples: int | None = None) -> Batch
         pieces = [_take(whole, slice(start, min(start + batch_size, size)), size) for start in starts]
         batches = Batches(tuple(pieces), tuple(batch_size_of(piece) for piece in pieces))
     elif isinstance(data, Iterable):
-        batches = _gather(data, examples)
+        batches = _gather(data, examples, target)
     else:
         raise TypeError(
             "data must be a tuple or mapping of tensors, a Dataset, a DataLoader or an iterable of batches, "
@@ -131,16 +138,28 @@ def collect(data: Any, *, batch_size: int, examples: int | None = None) -> Batch
     return batches
 
 
-def batch_size_of(batch: Any) -> int:
-    """Number of examples in a batch: the common first dimension of its tensors; 1 for a batch without tensors.
+def batch_size_of(batch: Any, target: Callable[[Any], Any] = lambda batch: batch) -> int:
+    """Number of examples in a batch: the common first dimension of its tensors.
+
+    Where they have none in common (graphs, lists of boxes) or the batch is an object without tensors that can be seen,
+    it is that of the target's tensors; a batch whose target has none either is one example.
 
     Raises:
-        ValueError: if the tensors disagree.
+        ValueError: if the tensors disagree, and so do the target's.
     """
-    sizes = {leaf.shape[0] for leaf in tree_leaves(batch) if isinstance(leaf, Tensor) and leaf.ndim > 0}
-    if len(sizes) > 1:
-        raise ValueError(f"tensors of one batch must agree in their first dimension, got sizes {sorted(sizes)}")
-    return sizes.pop() if sizes else 1
+    rows = _rows(batch)
+    if len(rows) != 1:
+        rows = _rows(target(batch)) or rows
+    if len(rows) > 1:
+        raise ValueError(
+            f"tensors of one batch must agree in their first dimension, got sizes {sorted(rows)}; "
+            "pass target=lambda batch: ... that returns a tensor with one row for each example"
+        )
+    return rows.pop() if rows else 1
+
+
+def _rows(batch: Any) -> set[int]:
+    return {leaf.shape[0] for leaf in tree_leaves(batch) if isinstance(leaf, Tensor) and leaf.ndim > 0}
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
@@ -148,12 +167,12 @@ def to_device(batch: Any, device: torch.device) -> Any:
     return tree_map(lambda leaf: leaf.to(device) if hasattr(leaf, "to") else leaf, batch)
 
 
-def _gather(batches: Iterable[Any], examples: int | None) -> Batches:
+def _gather(batches: Iterable[Any], examples: int | None, target: Callable[[Any], Any]) -> Batches:
     items: list[Any] = []
     sizes: list[int] = []
     for batch in batches:
         batch = _plain(batch)
-        size = batch_size_of(batch)
+        size = batch_size_of(batch, target)
         if size == 0:
             continue
         room = None if examples is None else examples - sum(sizes)
@@ -166,39 +185,49 @@ def _gather(batches: Iterable[Any], examples: int | None) -> Batches:
     return Batches(tuple(items), tuple(sizes))
 
 
-def _without_side_effects(loader: DataLoader[Any]) -> Iterable[Any]:
-    """The loader's batches; its own generator is left where it was (the global ones are the caller's care)."""
-    generator = loader.generator or getattr(loader.sampler, "generator", None)
-    state = None if generator is None else generator.get_state()
+@contextmanager
+def _generators_kept(loader: DataLoader[Any]) -> Iterator[None]:
+    """The generators that belong to the loader are left where they were (the global ones are the caller's care)."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    owners = (loader, loader.sampler, batch_sampler, getattr(batch_sampler, "sampler", None))
+    found = (getattr(owner, "generator", None) for owner in owners)
+    generators = {id(generator): generator for generator in found if isinstance(generator, torch.Generator)}
+    states = [(generator, generator.get_state()) for generator in generators.values()]
     try:
-        yield from loader
+        yield
     finally:
-        if generator is not None and state is not None:
+        for generator, state in states:
             generator.set_state(state)
 
 
 def _subset(size: int, examples: int | None) -> Tensor | None:
     if examples is None or examples >= size:
         return None
-    return torch.randperm(size, generator=torch.Generator().manual_seed(0))[:examples].sort().values
+    generator = torch.Generator(device="cpu").manual_seed(0)
+    return torch.randperm(size, generator=generator, device="cpu")[:examples].sort().values
 
 
 def _plain(batch: Any) -> Any:
-    """Mapping types that pytrees do not know (Hugging Face's BatchEncoding) as dictionaries."""
-    return dict(batch) if isinstance(batch, Mapping) and not isinstance(batch, dict) else batch
+    """Mapping types that pytrees do not know (Hugging Face's BatchEncoding) as dictionaries, tensors as autograd's."""
+
+    def plain(leaf: Any) -> Any:
+        if isinstance(leaf, Mapping):
+            return {key: _plain(value) for key, value in leaf.items()}
+        return leaf.clone() if isinstance(leaf, Tensor) and leaf.is_inference() else leaf
+
+    return tree_map(plain, batch)
 
 
 def _take(batch: Any, chosen: Tensor | slice, size: int) -> Any:
     def rows(leaf: Any) -> Any:
-        if isinstance(leaf, Tensor):
-            if leaf.ndim == 0:
-                return leaf
-            return leaf[chosen] if isinstance(chosen, slice) else leaf[chosen.to(leaf.device)]
-        if isinstance(leaf, int | float | str | bool | None):
+        if isinstance(leaf, int | float | str | bool | None) or (isinstance(leaf, Tensor) and leaf.ndim == 0):
             return leaf
+        if isinstance(leaf, Tensor) and len(leaf) == size:
+            return leaf[chosen] if isinstance(chosen, slice) else leaf[chosen.to(leaf.device)]
+        what = f"tensor of {len(leaf)} rows" if isinstance(leaf, Tensor) else type(leaf).__name__
         raise ValueError(
-            f"cannot take a subset of a batch that holds a {type(leaf).__name__}: only tensors have rows; "
-            "give the data as batches that are already the subset"
+            f"cannot take some of a batch's {size} examples: it holds a {what}, and only tensors with a row for each "
+            "example can be divided; give the data as batches that are already the subset"
         )
 
-    return tree_map(rows, batch) if size else batch
+    return tree_map(rows, batch)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["Operator", "accumulator", "derivative", "ggn_operator", "hessian_operator"]
+__all__ = ["Operator", "accumulator", "blockwise", "derivative", "ggn_operator", "hessian_operator"]
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -80,6 +80,26 @@ def ggn_operator(outputs: Callable[[Tensor], Tensor], loss: Callable[[Tensor], T
         return derivative(output, leaf, curved, retain_graph=True)
 
     return product
+
+
+def blockwise(product: Operator, size: int) -> Operator:
+    """A product with blocks (K, P) as one with vectors (P,) too, in the type and on the device of what it is given.
+
+    Args:
+        product: Takes blocks (K, P).
+        size: P.
+
+    Raises:
+        ValueError: by the operator, if it is given another shape.
+    """
+
+    def of_vectors(vectors: Tensor) -> Tensor:
+        if vectors.ndim not in (1, 2) or vectors.shape[-1] != size:
+            raise ValueError(f"vectors must have shape ({size},) or (K, {size}), got {tuple(vectors.shape)}")
+        result = product(vectors.reshape(-1, size))
+        return result.to(vectors.device, vectors.dtype).reshape(vectors.shape)
+
+    return of_vectors
 
 
 def accumulator(like: Tensor) -> torch.dtype:

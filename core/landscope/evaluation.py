@@ -1,9 +1,12 @@
-"""Calling a model as a function of its parameters, and what a batch's outputs say: per-example losses and classes."""
+"""Calling a model as a function of its parameters, and its loss on each example alone."""
 
 from __future__ import annotations
 
+import functools
 import logging
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -11,7 +14,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_leaves, tree_map
 
-__all__ = ["Forward", "Loss", "ModelFunction", "class_labels", "default_target", "per_example", "predicted_classes"]
+from landscope.parameters import tied_names
+
+__all__ = ["Forward", "Loss", "ModelFunction", "default_target", "per_example", "setting", "vmapped"]
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +30,25 @@ class ModelFunction:
     """f(theta, batch): a model called with other parameters than its own, its own left alone.
 
     Attributes:
-        model: The module; referred to, not copied. Wrappers of `torch.compile` and DistributedDataParallel are taken
-            off, since differentiating through them twice is not possible.
+        model: The module; referred to, not copied. Wrappers of `torch.compile`, DataParallel and
+            DistributedDataParallel are taken off, since differentiating through them twice is not possible.
+        forward: The user's `forward(model, batch)`; None where the model is called as `model(*inputs)`.
+        entered: Whether a measurement under way has isolated the model already.
+
+    Raises:
+        TypeError: if the model is no module, or a TorchScript one.
     """
 
     def __init__(self, model: nn.Module, forward: Forward | None) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
         self.model = _unwrapped(model)
+        if isinstance(self.model, torch.jit.ScriptModule):
+            raise TypeError("model is a TorchScript module, whose parameters cannot be exchanged; pass the nn.Module")
+        self.forward = forward
+        self.entered = False
         self._call = _Call(self.model, forward or _default_forward)
+        self._names = tied_names(self.model)
 
     def __call__(
         self, parameters: Mapping[str, Tensor], batch: Any, buffers: Mapping[str, Tensor] | None = None
@@ -46,8 +63,12 @@ class ModelFunction:
         """
         if buffers is None:
             buffers = {name: buffer.detach().clone() for name, buffer in self.model.named_buffers()}
-        swapped = {f"model.{name}": tensor for name, tensor in (*buffers.items(), *parameters.items())}
-        return functional_call(self._call, swapped, (batch,), tie_weights=True)
+        swapped = {
+            f"model.{alias}": tensor
+            for name, tensor in (*buffers.items(), *parameters.items())
+            for alias in self._names.get(name, (name,))
+        }
+        return functional_call(self._call, swapped, (batch,), tie_weights=False)
 
 
 class _Call(nn.Module):
@@ -63,7 +84,7 @@ class _Call(nn.Module):
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    if isinstance(model, nn.parallel.DistributedDataParallel):
+    if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
         return _unwrapped(model.module)
     original = getattr(model, "_orig_mod", None)  # torch.compile's wrapper
     return _unwrapped(original) if isinstance(original, nn.Module) else model
@@ -75,6 +96,7 @@ def _default_forward(model: nn.Module, batch: Any) -> Any:
     raise TypeError(
         f"a batch must be (input, target) when no forward is given, got {type(batch).__name__}; "
         "pass forward=lambda model, batch: ... to say how the model is called"
+        + (" (and a pair of tensors as a tuple (x, y): a list is a list of batches)" if torch.is_tensor(batch) else "")
     )
 
 
@@ -89,49 +111,51 @@ def _is_sequence(batch: Any) -> bool:
     return isinstance(batch, Sequence) and not isinstance(batch, str)
 
 
+def setting(loss: Loss, name: str, default: Any) -> Any:
+    """A setting of a loss where it can be seen: an attribute of a loss module, or a keyword of functools.partial."""
+    if isinstance(loss, functools.partial):
+        return loss.keywords[name] if name in loss.keywords else setting(loss.func, name, default)
+    return getattr(loss, name, default)
+
+
+def vmapped(function: Callable[..., Any], in_dims: Any = 0) -> Callable[..., Any]:
+    """torch.func.vmap, quiet about operators that it has to loop over."""
+
+    def call(*arguments: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            return vmap(function, in_dims=in_dims)(*arguments)
+
+    return call
+
+
 def per_example(loss: Loss, output: Any, target: Any) -> Tensor:
     """The loss of each example alone, (n,): loss(output_i, target_i) with batches of one.
 
-    For a loss that is a mean over examples, their mean is the loss of the batch. Vectorised over the batch; a loss
-    that vmap refuses (data-dependent control flow) is called once for each example instead, which is logged.
+    For a loss that is a plain mean over examples, their mean is the loss of the batch. Vectorised over the batch; a
+    loss that vmap refuses (data-dependent control flow) is called once for each example instead, which is logged.
+
+    Raises:
+        TypeError: if outputs and targets do not consist of tensors that run over examples.
     """
+    tensors = [leaf for leaf in tree_leaves((output, target)) if leaf is not None]
+    if not all(isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == len(tensors[0]) for leaf in tensors):
+        raise TypeError(
+            "losses of single examples need outputs and targets that are tensors with one row for each example; "
+            "pass forward= and target= that return such tensors"
+        )
 
     def single(one_output: Any, one_target: Any) -> Tensor:
-        return loss(*(tree_map(lambda leaf: leaf.unsqueeze(0), tree) for tree in (one_output, one_target)))
+        return loss(*(_of_tensors(lambda leaf: leaf.unsqueeze(0), tree) for tree in (one_output, one_target)))
 
     try:
-        return vmap(single)(output, target)
+        losses: Tensor = vmapped(single, in_dims=_of_tensors(lambda _: 0, (output, target)))(output, target)
+        return losses
     except (RuntimeError, ValueError) as reason:
-        logger.info("per-example losses are computed one by one: vmap refused the loss (%s)", reason)
-        rows = len(_first_tensor(output))
-        pieces = [tuple(tree_map(lambda leaf, i=i: leaf[i], tree) for tree in (output, target)) for i in range(rows)]
-        return torch.stack([single(one_output, one_target) for one_output, one_target in pieces])
+        logger.info("losses of single examples are computed one by one: vmap refused the loss (%s)", reason)
+        rows = range(len(tensors[0]))
+        return torch.stack([single(*_of_tensors(itemgetter(row), (output, target))) for row in rows])
 
 
-def class_labels(output: Any, target: Any) -> Tensor | None:
-    """The classes (n, ...) that the targets name; None where the task is not a classification.
-
-    Integer targets with one dimension less than a floating output are classes; so are one-hot targets of the
-    output's shape (n, C).
-    """
-    if not (isinstance(output, Tensor) and isinstance(target, Tensor) and output.is_floating_point()):
-        return None
-    if not target.is_floating_point() and target.dtype != torch.bool:
-        return target if output.ndim == target.ndim + 1 else None
-    if output.ndim == 2 and target.shape == output.shape and output.shape[1] > 1:
-        one_hot = bool(((target == 0) | (target == 1)).all()) and bool((target.sum(1) == 1).all())
-        return target.argmax(1) if one_hot else None
-    return None
-
-
-def predicted_classes(output: Tensor, labels: Tensor) -> Tensor:
-    """The class with the largest output, in the shape of `labels`.
-
-    Classes run along dimension 1, as in torch's losses; where that does not fit the labels' shape, along the last.
-    """
-    along_one = output.shape[:1] + output.shape[2:] == labels.shape
-    return output.argmax(1 if along_one else -1)
-
-
-def _first_tensor(tree: Any) -> Tensor:
-    return next(leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
+def _of_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
+    return tree_map(lambda leaf: function(leaf) if isinstance(leaf, Tensor) else leaf, tree)

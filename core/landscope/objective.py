@@ -2,90 +2,47 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
 
+from landscope.batch_norm import BATCH_NORM_POLICIES, BatchNormPolicy, recomputed_buffers
 from landscope.batches import batch_size_of, collect, to_device
-from landscope.derivatives import Operator, accumulator, derivative, ggn_operator, hessian_operator
-from landscope.evaluation import (
-    Forward,
-    Loss,
-    ModelFunction,
-    class_labels,
-    default_target,
-    per_example,
-    predicted_classes,
-)
-from landscope.isolation import BATCH_NORM_POLICIES, BatchNormPolicy, batch_norm_layers, isolated
-from landscope.measurements import Provenance
+from landscope.classes import Classification
+from landscope.derivatives import Operator, accumulator, blockwise, derivative, ggn_operator, hessian_operator
+from landscope.evaluation import Forward, Loss, ModelFunction, default_target, per_example
+from landscope.isolation import isolated
 from landscope.parameters import ParameterLayout
-from landscope.validity import check_loss, check_repeats
+from landscope.points import PointEvaluator
+from landscope.validity import check_loss, check_mean, check_reduction, check_repeats
+from landscope.work import Meter, Work
 
 __all__ = ["Objective", "Work"]
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Work:
-    """What measuring has cost, in units of one pass over the objective's data."""
-
-    forwards: float = 0.0
-    gradients: float = 0.0
-    products: float = 0.0
-
-
-@dataclass
-class Meter:
-    """A running measurement: knows when it began and what was spent since."""
-
-    objective: Objective
-    began: float = field(default_factory=time.perf_counter)
-
-    def __post_init__(self) -> None:
-        self._before = copy(self.objective.work)
-
-    def provenance(self, method: str, *, seed: int | None = None) -> Provenance:
-        """The provenance of what was measured since the meter began."""
-        objective, work, before = self.objective, self.objective.work, self._before
-        return Provenance(
-            method=method,
-            split=objective.split,
-            examples=objective.examples,
-            parameters=objective.layout.size,
-            batch_norm=objective.batch_norm,
-            precision=str(objective.layout.dtype).removeprefix("torch."),
-            device=str(objective.layout.device),
-            seed=seed,
-            seconds=time.perf_counter() - self.began,
-            forwards=work.forwards - before.forwards,
-            gradients=work.gradients - before.gradients,
-            products=work.products - before.products,
-        )
 
 
 class Objective:
     """L(theta) = (1/N) sum_i loss(model(x_i; theta), y_i) over N fixed examples.
 
     Everything is measured of an objective. It never changes the user's model: not its weights, buffers, gradients,
-    requires_grad flags, training mode or hooks, and not the state of any random number generator.
+    requires_grad flags, training mode, attributes or hooks, and not the state of any random number generator.
 
-    Methods take `theta`, a vector (P,) laid out as `layout` says; left out, the model's weights at that moment.
-    Dropout is off. Forward hooks that the user registered on the model are part of it, and run.
+    Methods take `theta`, a vector (P,) laid out as `layout` says; left out, the model's weights at that moment. What
+    is not part of theta (frozen parameters, buffers) has the model's values at that moment too.
+    Dropout and autocast are off. Forward hooks that the user registered on the model are part of it, and run.
+
+    The loss of a batch is taken to be the mean over its examples, and batches weigh by their number of examples. A loss
+    that weighs examples itself (class weights, `ignore_index`) is then a mean of the batches' weighted means, which
+    depends a little on how the data are batched; with a single batch it is exactly the user's loss.
 
     Args:
         model: The network. Frozen parameters (`requires_grad=False`) are constants, tied ones are counted once.
-        loss: `loss(output, target)`, a floating-point scalar that is the mean over the batch's examples.
+        loss: `loss(output, target)`, a floating-point scalar tensor that is the mean over the batch's examples.
         data: `(x, y)` tensors, a mapping of tensors, a Dataset, a DataLoader, or an iterable of batches of any pytree.
+            Read once, now; tensors are kept as they are, not copied.
         forward: `forward(model, batch)`, for models that are not called as `model(x)`.
         target: `target(batch)`, what the loss compares with; by default the last element of a sequence, the labels of
             a mapping, and otherwise the batch itself.
@@ -118,11 +75,6 @@ class Objective:
     ) -> None:
         if batch_norm not in BATCH_NORM_POLICIES:
             raise ValueError(f"batch_norm must be one of {', '.join(BATCH_NORM_POLICIES)}, got {batch_norm!r}")
-        if getattr(loss, "reduction", "mean") not in ("mean", "batchmean"):
-            raise ValueError(
-                f"loss has reduction={loss.reduction!r}, expected a mean over examples; "  # type: ignore[attr-defined]
-                "build it with reduction='mean'"
-            )
         self.function = ModelFunction(model, forward)
         self.loss = loss
         self.target = target
@@ -130,9 +82,9 @@ class Objective:
         self.split = split
         self.layout = ParameterLayout.of(self.model, parameters)
         self.work = Work()
-        self._batched: bool | None = None  # whether many thetas are evaluated at once; None until it has been timed
+        self._points = self._evaluator()
         with isolated(self.model):
-            batches = collect(data, batch_size=batch_size, examples=examples)
+            batches = collect(data, batch_size=batch_size, examples=examples, target=target)
         self.batches = batches.resident(self.layout.device)
         self._check()
 
@@ -155,16 +107,18 @@ class Objective:
     # Derived objectives
 
     def subset(self, chosen: Tensor | Sequence[int]) -> Objective:
-        """The objective over some of the examples: positions (n,), or a mask (N,) of booleans.
+        """The objective over some of the examples: positions (n,), each counted once, or a mask (N,) of booleans.
 
         Raises:
-            ValueError: if nothing is chosen, a position is out of range, or a mask has the wrong length.
+            ValueError: if nothing is chosen, a position is no integer or out of range, or a mask has the wrong length.
         """
         chosen = torch.as_tensor(chosen)
         if chosen.dtype == torch.bool:
             if chosen.shape != (self.examples,):
                 raise ValueError(f"mask must have shape ({self.examples},), got {tuple(chosen.shape)}")
             chosen = chosen.nonzero().flatten()
+        elif chosen.numel() and (chosen.ndim != 1 or chosen.is_floating_point()):
+            raise ValueError(f"positions must be integers (n,), got {chosen.dtype} of shape {tuple(chosen.shape)}")
         return self._derived(batches=self.batches.select(chosen.cpu()))
 
     def of_class(self, label: int) -> Objective:
@@ -192,18 +146,17 @@ class Objective:
 
     def _derived(self, **changes: Any) -> Objective:
         derived = copy(self)
-        derived.work, derived._batched = Work(), None
         for name, value in changes.items():
             setattr(derived, name, value)
+        derived.work, derived._points = Work(), derived._evaluator()
         return derived
 
     # Values
 
     def theta(self) -> Tensor:
         """A copy of the model's parameters as a vector (P,)."""
-        named = dict(self.model.named_parameters())
-        with torch.no_grad():
-            return self.layout.flatten(named).clone()
+        with _autograd_tensors(), torch.no_grad():
+            return self.layout.flatten(dict(self.model.named_parameters()))
 
     def value(self, theta: Tensor | None = None) -> float:
         """L(theta)."""
@@ -216,22 +169,42 @@ class Objective:
     def metrics(self, thetas: Tensor) -> dict[str, Tensor]:
         """Loss and, for classification, accuracy at each of K points (K, P); each a float64 tensor (K,) on the CPU.
 
-        Points are evaluated several at once or one after the other, whichever the first points showed to be faster.
+        Accuracy is the share of labels that have the largest output, those that the loss ignores left out. Points are
+        evaluated several at once or one after the other, whichever the first points showed to be faster.
+
+        Raises:
+            ValueError: if `thetas` has another shape.
         """
+        if thetas.ndim != 2 or thetas.shape[1] != self.layout.size:
+            raise ValueError(f"thetas must have shape (K, {self.layout.size}), got {tuple(thetas.shape)}")
+        if not len(thetas):
+            return {name: torch.empty(0, dtype=torch.float64) for name in self._metric_names}
         with self._isolated(), torch.no_grad():
-            self.work.forwards += len(thetas)
-            if self.batch_norm == "recompute" or len(thetas) == 1 or self._batched is False:
-                rows = [self._metrics_of(theta) for theta in thetas]
-            else:
-                rows = self._many(thetas)
-            return {name: torch.cat([row[name].reshape(-1).cpu() for row in rows]) for name in rows[0]}
+            found, evaluations = self._points(self._averages, thetas)
+            self.work.forwards += evaluations
+        return {name: values.cpu().double() for name, values in found.items()}
 
     def losses(self, theta: Tensor | None = None) -> Tensor:
-        """The loss of each example, (N,)."""
+        """The loss of each example, (N,): the user's loss of a batch that consists of it alone.
+
+        Their mean is L(theta) for a loss that is a plain mean over examples. Where the loss weighs examples, each
+        counts for itself here: class weights cancel, and an example that `ignore_index` leaves nothing of has loss NaN.
+        With batch_norm="batch" the statistics are those of the whole batch.
+
+        Raises:
+            TypeError: if outputs or targets are not tensors.
+            ValueError: if outputs do not have one row for each example.
+        """
         with self._isolated(), torch.no_grad():
             self.work.forwards += 1
             point = self._point(theta)
-            return torch.cat([per_example(self.loss, out, self.target(b)) for b, out in self._forward(point)])
+            found = torch.cat([per_example(self.loss, out, self.target(b)) for b, out in self._forward(point)])
+        if len(found) != self.examples:
+            raise ValueError(
+                f"the model's outputs have {len(found)} rows for {self.examples} examples; "
+                "pass forward= and target= that return one row for each example"
+            )
+        return found
 
     def outputs(self, theta: Tensor | None = None) -> Tensor:
         """The model's outputs on all examples, (N, ...).
@@ -251,12 +224,10 @@ class Objective:
 
     def labels(self) -> Tensor | None:
         """The class of each example, (N,), on the CPU; None when targets are not one class per example."""
-        with self._isolated(), torch.no_grad():
-            pairs = ((out, self.target(b)) for b, out in self._forward(self._point(None)))
-            labels = [class_labels(output, target) for output, target in pairs]
-        if any(piece is None or piece.ndim != 1 for piece in labels):
+        if self._classes is None:
             return None
-        return torch.cat([piece.cpu() for piece in labels if piece is not None])
+        labels = [self._classes.labels(self.target(batch)) for batch, _ in self.batches_on_device()]
+        return torch.cat([piece.cpu() for piece in labels]) if labels[0].ndim == 1 else None
 
     # Derivatives
 
@@ -266,8 +237,7 @@ class Objective:
 
     def value_and_gradient(self, theta: Tensor | None = None) -> tuple[float, Tensor]:
         """L(theta) and its gradient (P,); sums over batches are accumulated in float64."""
-        self._need_derivatives()
-        with self._isolated(), torch.enable_grad():
+        with self._differentiating():
             self.work.gradients += 1
             point = self._point(theta)
             value, gradient = 0.0, torch.zeros_like(point, dtype=accumulator(point))
@@ -311,19 +281,19 @@ class Objective:
         point = self._point(theta).clone()
         shared: list[Operator] = []
 
-        def product(vectors: Tensor) -> Tensor:
-            block = vectors.unsqueeze(0) if vectors.ndim == 1 else vectors
-            with self._isolated(), torch.enable_grad():
-                total = torch.zeros_like(block, dtype=accumulator(block))
+        def product(block: Tensor) -> Tensor:
+            with self._differentiating():
+                total = torch.zeros_like(block, dtype=accumulator(point), device=point.device)
                 for batch, share in self._shares():
                     operator = shared[0] if shared else of_batch(point, batch)
                     if len(self.batches.items) == 1 and not shared:
                         shared.append(operator)
-                    total += share * torch.stack([operator(vector) for vector in block])
+                    for row, vector in zip(total, block.to(point.device), strict=True):
+                        row += share * operator(vector)
                 self.work.products += len(block)
-            return total.to(vectors.dtype).reshape(vectors.shape)
+            return total
 
-        return product
+        return blockwise(product, self.layout.size)
 
     # Evaluation of batches
 
@@ -338,7 +308,9 @@ class Objective:
 
     def _forward(self, theta: Tensor) -> Iterator[tuple[Any, Any]]:
         """Each batch with the model's output on it."""
-        named = self.layout.unflatten(theta)
+        return self._forward_named(self.layout.unflatten(theta))
+
+    def _forward_named(self, named: Mapping[str, Tensor]) -> Iterator[tuple[Any, Any]]:
         buffers = self._recomputed_buffers(named) if self.batch_norm == "recompute" else None
         for batch, _ in self.batches_on_device():
             yield batch, self.function(named, batch, buffers)
@@ -346,85 +318,62 @@ class Objective:
     def _loss(self, theta: Tensor, batch: Any) -> Tensor:
         return self.loss(self.function(self.layout.unflatten(theta), batch), self.target(batch))
 
-    def _metrics_of(self, theta: Tensor) -> dict[str, Tensor]:
-        return self._average(self._forward(theta))
-
-    def _many(self, thetas: Tensor) -> list[dict[str, Tensor]]:
-        """Metrics of many points; the first two chunks are timed against each other if that has not been done."""
-
-        def average(named: dict[str, Tensor]) -> dict[str, Tensor]:
-            pairs = ((batch, self.function(named, batch)) for batch, _ in self.batches_on_device())
-            return self._average(pairs)
-
-        def at_once(chunk: Tensor) -> dict[str, Tensor]:
-            return vmap(average)(self.layout.unflatten(chunk))
-
-        chunks = list(thetas.split(_CHUNK))
-        if self._batched:
-            return [at_once(chunk) for chunk in chunks]
-        rows: list[dict[str, Tensor]] = []
-        try:
-            at_once(chunks[0][:1])  # compiles nothing, but warms caches and finds out whether vmap takes the model
-            batched, together = _timed(lambda: at_once(chunks[0]), self.layout.device)
-            single, alone = _timed(lambda: self._metrics_of(chunks[0][0]), self.layout.device)
-            del single
-            self._batched = together < alone * len(chunks[0])
-            rows.append(batched)
-            how = "at once" if self._batched else "one after the other"
-            logger.info("evaluating points %s: %d took %.2g s, one %.2g s", how, len(chunks[0]), together, alone)
-        except (RuntimeError, ValueError, NotImplementedError) as reason:
-            self._batched = False
-            logger.info("evaluating points one after the other: vmap refused the model (%s)", reason)
-        rest = thetas[len(chunks[0]) :] if rows else thetas
-        return rows + (
-            [at_once(chunk) for chunk in rest.split(_CHUNK) if len(chunk)]
-            if self._batched
-            else [self._metrics_of(theta) for theta in rest]
-        )
-
-    def _average(self, pairs: Iterator[tuple[Any, Any]]) -> dict[str, Tensor]:
-        """Means over the data of a loss and the share of right classes, summed in float64."""
-        total: Tensor | float = 0.0
-        right: Tensor | float = 0.0
-        counted = 0
-        for (batch, output), size in zip(pairs, self.batches.sizes, strict=True):
+    def _averages(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Means over the data of the loss and of the share of right classes, summed in float64."""
+        losses, right, counted = [], [], []
+        for (batch, output), size in zip(self._forward_named(named), self.batches.sizes, strict=True):
             target = self.target(batch)
             loss = self.loss(output, target)
-            total = total + loss.to(accumulator(loss)) * (size / self.examples)
-            if self._classifies:
-                labels = class_labels(output, target)
-                assert labels is not None, "the first batch named classes"
-                right = right + (predicted_classes(output, labels) == labels).sum()
-                counted += labels.numel()
-        assert isinstance(total, Tensor)
-        if not counted:
-            return {"loss": total}
-        return {"loss": total, "accuracy": torch.as_tensor(right).to(total.dtype) / counted}
+            losses.append(loss.to(accumulator(loss)) * (size / self.examples))
+            if self._classes is not None:
+                hits, labels = self._classes.right(output, target)
+                right.append(hits)
+                counted.append(labels)
+        averages = {"loss": sum(losses[1:], losses[0])}
+        if self._classes is not None:
+            averages["accuracy"] = sum(right[1:], right[0]).to(averages["loss"].dtype) / sum(counted[1:], counted[0])
+        return averages
+
+    @property
+    def _metric_names(self) -> tuple[str, ...]:
+        return ("loss",) if self._classes is None else ("loss", "accuracy")
+
+    def _evaluator(self) -> PointEvaluator:
+        # Statistics that are recomputed at each point are written to buffers, one point at a time.
+        return PointEvaluator(self.layout, at_once=False if self.batch_norm == "recompute" else None)
 
     def _recomputed_buffers(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The model's buffers with batch-norm statistics averaged over the data at these parameters.
-
-        Batches weigh by their size: after n examples, a batch of b moves the averages by b / (n + b).
-        """
-        buffers = {name: buffer.detach().clone() for name, buffer in self.model.named_buffers()}
-        layers = batch_norm_layers(self.model)
-        kept = [(layer, layer.training, layer.momentum) for layer in layers]
-        seen = 0
-        try:
-            for batch, size in self.batches_on_device():
-                seen += size
-                for layer in layers:
-                    layer.training, layer.momentum = True, size / seen
-                self.function(named, batch, buffers)
-        finally:
-            for layer, training, momentum in kept:
-                layer.training, layer.momentum = training, momentum
         self.work.forwards += 1
-        return buffers
+
+        def evaluate(batch: Any, buffers: dict[str, Tensor]) -> Any:
+            return self.function(named, batch, buffers)
+
+        return recomputed_buffers(self.model, evaluate, self.batches_on_device())
 
     @contextmanager
     def _isolated(self) -> Iterator[None]:
+        if self.function.entered:
+            yield
+            return
         with isolated(self.model, batch_statistics=self.batch_norm == "batch"):
+            self.function.entered = True
+            try:
+                yield
+            finally:
+                self.function.entered = False
+
+    @contextmanager
+    def _differentiating(self) -> Iterator[None]:
+        self._need_derivatives()
+        # Activations recomputed in backward would be those of the model's own weights, which are back in place by then.
+        with (
+            self._isolated(),
+            torch.enable_grad(),
+            torch.autograd.graph.disable_saved_tensors_hooks(
+                "derivatives need a forward pass that keeps its activations; switch off torch.utils.checkpoint and "
+                "other saved-tensor hooks in the model, e.g. checkpoint only `if self.training`"
+            ),
+        ):
             yield
 
     def _point(self, theta: Tensor | None) -> Tensor:
@@ -432,7 +381,9 @@ class Objective:
             return self.theta()
         if theta.shape != (self.layout.size,):
             raise ValueError(f"theta must have shape ({self.layout.size},), got {tuple(theta.shape)}")
-        return theta.detach().to(self.layout.device, self.layout.dtype)
+        with _autograd_tensors():
+            point = theta.detach().to(self.layout.device, self.layout.dtype)
+            return point.clone() if point.is_inference() else point
 
     def _need_derivatives(self) -> None:
         if self.batch_norm == "recompute":
@@ -445,33 +396,33 @@ class Objective:
 
     def _check(self) -> None:
         """Evaluates the first batch twice, so that what cannot be measured is refused before anything is."""
+        check_reduction(self.loss)
         batch = to_device(self.batches.items[0], self.layout.device)
         with self._isolated(), torch.enable_grad():
             leaf = self.theta().requires_grad_()
             named = self.layout.unflatten(leaf)
-            buffers = None if self.batch_norm != "recompute" else self._recomputed_buffers(named)
             try:
+                buffers = None if self.batch_norm != "recompute" else self._recomputed_buffers(named)
                 output, again = (self.function(named, batch, buffers) for _ in range(2))
-                loss = self.loss(output, self.target(batch))
+                target = self.target(batch)
+                loss = self.loss(output, target)
             except Exception as failure:
                 failure.add_note(
-                    f"while evaluating the objective on its first batch of {batch_size_of(batch)} examples"
+                    f"while evaluating the objective on its first batch of {batch_size_of(batch, self.target)} examples"
                 )
                 raise
             check_loss(loss)
             check_repeats(output, again)
-            self._classifies = class_labels(output, self.target(batch)) is not None
+            with torch.no_grad():
+                check_mean(self.loss, output, target, float(loss.detach()))
+                self._classes = Classification.of(output, target, self.loss)
 
 
-_CHUNK = 8  # points evaluated at once: enough to fill the processor, few enough for memory
-
-
-def _timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
-    def wait() -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter()
-
-    began = wait()
-    result = call()
-    return result, wait() - began
+@contextmanager
+def _autograd_tensors() -> Iterator[None]:
+    """Within, new tensors may take part in derivatives even where the user is in inference mode."""
+    if not torch.is_inference_mode_enabled():
+        yield
+        return
+    with torch.inference_mode(False):
+        yield

@@ -12,7 +12,21 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FilterRule", "ParameterLayout", "filter_rules"]
+__all__ = ["FilterRule", "ParameterLayout", "filter_rules", "tied_names"]
+
+
+def tied_names(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Every parameter and buffer by its first name, with the names of all the places it is kept in.
+
+    A tied tensor has more than one. A module that is used under several names is one place, named by the first of them.
+    """
+    places: dict[int, list[str]] = {}
+    for prefix, module in model.named_modules():
+        members = (module.named_parameters, module.named_buffers)
+        for member in members:
+            for name, tensor in member(prefix, recurse=False, remove_duplicate=False):
+                places.setdefault(id(tensor), []).append(name)
+    return {first: (first, *others) for first, *others in places.values()}
 
 
 @dataclass(frozen=True)
@@ -39,23 +53,41 @@ class ParameterLayout:
 
         Args:
             model: Any module.
-            patterns: Names or shell-style patterns such as "layer1.*"; None takes every trainable parameter.
+            patterns: Names or shell-style patterns such as "layer1.*"; None takes every trainable parameter. A tied
+                parameter is found by any of its names.
 
         Raises:
-            ValueError: if no trainable parameter is left.
+            ValueError: if a pattern matches no trainable parameter, or there is none at all, or one has no values
+                (meta device) or complex ones.
         """
-        chosen = [
-            (name, parameter)
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad and (patterns is None or any(fnmatchcase(name, pattern) for pattern in patterns))
-        ]
+        trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        wanted = set(trainable)
+        if patterns is not None:
+            aliases: dict[int, list[str]] = {}
+            for name, parameter in model.named_parameters(remove_duplicate=False):
+                aliases.setdefault(id(parameter), []).append(name)
+            matches = {
+                pattern: {name for name, p in trainable.items() if any(fnmatchcase(a, pattern) for a in aliases[id(p)])}
+                for pattern in ([patterns] if isinstance(patterns, str) else patterns)
+            }
+            if unmatched := [pattern for pattern, found in matches.items() if not found]:
+                raise ValueError(
+                    f"no trainable parameter matches {', '.join(map(repr, unmatched))}; "
+                    f"trainable parameters: {', '.join(trainable) or 'none'}"
+                )
+            wanted = set().union(*matches.values())
+        chosen = [(name, parameter) for name, parameter in trainable.items() if name in wanted]
         if not chosen:
-            available = ", ".join(name for name, p in model.named_parameters() if p.requires_grad) or "none"
-            asked = "" if patterns is None else f" matching {list(patterns)}"
-            raise ValueError(
-                f"model has no trainable parameter{asked}; trainable parameters: {available}. "
-                "Set requires_grad=True on those to be measured."
-            )
+            raise ValueError("model has no trainable parameter; set requires_grad=True on those to be measured")
+        for name, parameter in chosen:
+            if parameter.is_meta:
+                raise ValueError(
+                    f"parameter {name} is on the meta device, which holds no values; load its weights first"
+                )
+            if not parameter.is_floating_point():
+                raise ValueError(
+                    f"parameter {name} must be real, got {parameter.dtype}; view it as real and imaginary part"
+                )
         names, parameters = zip(*chosen, strict=True)
         return cls(
             names,
@@ -105,14 +137,14 @@ class ParameterLayout:
         Raises:
             ValueError: if the vector's last dimension is not P.
         """
-        if vector.shape[-1] != self.size:
+        if vector.ndim == 0 or vector.shape[-1] != self.size:
             raise ValueError(
                 f"parameter vector must have length {self.size} in its last dimension, got shape {tuple(vector.shape)}"
             )
         lead = vector.shape[:-1]
         pieces = vector.split(self.sizes, dim=-1)
         return {
-            name: piece.reshape(*lead, *shape).to(device, dtype)
+            name: piece.reshape(lead + shape).to(device, dtype)
             for name, piece, shape, dtype, device in zip(
                 self.names, pieces, self.shapes, self.dtypes, self.devices, strict=True
             )
@@ -155,7 +187,7 @@ def filter_rules(model: nn.Module, layout: ParameterLayout) -> dict[str, FilterR
         for local, _ in module.named_parameters(recurse=False):
             name = f"{prefix}.{local}" if prefix else local
             shape = tuple(shapes.get(name, ()))
-            if len(shape) < 2:
+            if len(shape) < 2 or local.startswith("bias") or isinstance(module, nn.LayerNorm | nn.RMSNorm):
                 continue
             if isinstance(module, nn.modules.conv._ConvTransposeNd):
                 inputs, outputs, *kernel = shape

@@ -2,13 +2,56 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-__all__ = ["check_loss", "check_repeats"]
+from landscope.evaluation import Loss, setting
+
+__all__ = ["check_loss", "check_mean", "check_reduction", "check_repeats"]
+
+logger = logging.getLogger(__name__)
+
+
+def check_reduction(loss: Loss) -> None:
+    """Refuses a loss that says it is no mean over examples.
+
+    Raises:
+        ValueError: if it does.
+    """
+    reduction = setting(loss, "reduction", "mean")
+    if reduction not in ("mean", "batchmean"):
+        raise ValueError(
+            f"loss has reduction={reduction!r}, expected a mean over examples; build it with reduction='mean'"
+        )
+
+
+def check_mean(loss: Loss, output: Any, target: Any, value: float) -> None:
+    """Refuses a loss that is twice as large on the same examples twice: a sum over them.
+
+    Outputs and targets that are not tensors with a row for each example are not judged, nor is a loss that takes no
+    more than these examples.
+
+    Raises:
+        ValueError: if it is a sum.
+    """
+    tensors = isinstance(output, Tensor) and isinstance(target, Tensor) and output.ndim > 0 and target.ndim > 0
+    if not tensors or len(output) != len(target) or value == 0.0:
+        return
+    try:
+        twice = float(loss(torch.cat([output, output]), torch.cat([target, target])))
+    except (RuntimeError, ValueError, IndexError) as reason:
+        logger.info("cannot tell whether the loss is a mean over examples: it fails on twice as many (%s)", reason)
+        return
+    if abs(twice / value - 2.0) < 1e-3:
+        raise ValueError(
+            f"loss is {value:.6g} on {len(output)} examples and {twice:.6g} on the same examples twice, so it is a sum "
+            "over them; return their mean, e.g. reduction='mean', so that batches of any size weigh rightly"
+        )
 
 
 def check_loss(loss: Any) -> None:

@@ -1,0 +1,150 @@
+"""Parameter vectors: layout, patterns, ties, and filters."""
+
+import pytest
+import torch
+from torch import nn
+
+from landscope.parameters import ParameterLayout, filter_rules, tied_names
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.linear = nn.Linear(3, 2)
+
+
+def test_flatten_and_unflatten_are_inverse_and_follow_named_parameters():
+    model = Scaled()
+    layout = ParameterLayout.of(model)
+    vector = torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()])
+    assert layout.size == 9
+    assert layout.names == ("scale", "linear.weight", "linear.bias")
+    assert torch.equal(layout.flatten(dict(model.named_parameters())), vector)
+    named = layout.unflatten(vector)
+    assert named["scale"].shape == ()
+    assert all(torch.equal(named[name], parameter) for name, parameter in model.named_parameters())
+    assert torch.equal(vector[layout.slices["linear.bias"]], model.linear.bias)
+
+
+def test_a_block_of_vectors_keeps_its_leading_dimension():
+    layout = ParameterLayout.of(Scaled())
+    block = torch.arange(18.0).reshape(2, 9)
+    named = layout.unflatten(block)
+    assert named["scale"].tolist() == [0.0, 9.0]
+    assert named["linear.weight"].shape == (2, 2, 3)
+    assert torch.equal(torch.func.vmap(layout.flatten)(named), block)
+
+
+def test_frozen_parameters_are_left_out():
+    model = Scaled()
+    model.linear.weight.requires_grad_(False)
+    assert ParameterLayout.of(model).names == ("scale", "linear.bias")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        (["linear.*"], ("linear.weight", "linear.bias")),
+        (["*.bias", "scale"], ("scale", "linear.bias")),
+        ("linear.bias", ("linear.bias",)),
+    ],
+)
+def test_patterns_choose_parameters_in_the_models_order(patterns, names):
+    assert ParameterLayout.of(Scaled(), patterns).names == names
+
+
+def test_a_pattern_that_matches_nothing_is_refused_with_the_names_there_are():
+    with pytest.raises(ValueError, match=r"no trainable parameter matches 'liner\.\*'.*scale, linear\.weight"):
+        ParameterLayout.of(Scaled(), ["linear.*", "liner.*"])
+
+
+def test_a_model_without_trainable_parameters_is_refused():
+    with pytest.raises(ValueError, match=r"no trainable parameter.*requires_grad=True"):
+        ParameterLayout.of(nn.ReLU())
+    with pytest.raises(ValueError, match="no trainable parameter"):
+        ParameterLayout.of(nn.Linear(2, 2).requires_grad_(False))
+
+
+def test_meta_and_complex_parameters_are_refused_by_name():
+    with pytest.raises(ValueError, match="parameter weight is on the meta device"):
+        ParameterLayout.of(nn.Linear(2, 2, device="meta"))
+    with pytest.raises(ValueError, match=r"parameter weight must be real, got torch\.complex64"):
+        ParameterLayout.of(nn.Linear(2, 2, dtype=torch.complex64))
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(5, 3)
+        self.body = nn.Linear(3, 3)
+        self.readout = nn.Linear(3, 5, bias=False)
+        self.readout.weight = self.embedding.weight
+        self.again = self.body
+
+
+def test_a_tied_parameter_is_counted_once_and_found_by_any_of_its_names():
+    layout = ParameterLayout.of(Tied())
+    assert layout.names == ("embedding.weight", "body.weight", "body.bias")
+    assert layout.size == 15 + 9 + 3
+    assert ParameterLayout.of(Tied(), ["readout.*"]).names == ("embedding.weight",)
+    assert ParameterLayout.of(Tied(), ["again.bias"]).names == ("body.bias",)
+
+
+def test_tied_names_name_every_place_once():
+    names = tied_names(Tied())
+    assert names["embedding.weight"] == ("embedding.weight", "readout.weight")
+    assert names["body.weight"] == ("body.weight",)  # one module under two names is one place
+
+
+def test_mixed_types_promote_in_the_vector_and_come_back_in_their_own():
+    model = nn.ModuleDict({"short": nn.Linear(1, 1, dtype=torch.bfloat16), "long": nn.Linear(1, 1).double()})
+    layout = ParameterLayout.of(model)
+    assert layout.dtype == torch.float64
+    named = layout.unflatten(torch.ones(4, dtype=torch.float64))
+    assert [tensor.dtype for tensor in named.values()] == [torch.bfloat16] * 2 + [torch.float64] * 2
+
+
+@pytest.mark.parametrize("shape", [(), (8,), (10,), (2, 8)])
+def test_a_vector_of_the_wrong_length_is_refused(shape):
+    with pytest.raises(ValueError, match="must have length 9"):
+        ParameterLayout.of(Scaled()).unflatten(torch.zeros(shape))
+
+
+def norms_of(model, name):
+    layout = ParameterLayout.of(model)
+    rule = filter_rules(model, layout)[name]
+    return rule.norms(dict(model.named_parameters())[name].detach()).flatten()
+
+
+def test_filters_of_linear_convolution_and_embedding_are_their_rows():
+    linear, convolution, embedding = nn.Linear(4, 3), nn.Conv2d(2, 5, 3), nn.Embedding(6, 4)
+    for module, rows in ((linear, 3), (convolution, 5), (embedding, 6)):
+        expected = torch.stack([row.norm() for row in module.weight.detach()])
+        assert len(expected) == rows
+        assert torch.allclose(norms_of(module, "weight"), expected)
+
+
+def test_filters_of_a_transposed_convolution_are_its_output_channels_group_by_group():
+    module = nn.ConvTranspose2d(
+        4, 6, 3, groups=2
+    )  # weight (4, 3, 3, 3): inputs 0-1 give outputs 0-2, inputs 2-3 the rest
+    weight = module.weight.detach()
+    expected = torch.stack(
+        [weight[2 * group : 2 * group + 2, channel].norm() for group in (0, 1) for channel in range(3)]
+    )
+    assert torch.allclose(norms_of(module, "weight"), expected)
+
+
+def test_biases_normalisation_and_scalars_have_no_filters():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.tensor(1.0))
+            self.norm = nn.LayerNorm([3, 4])
+            self.batch = nn.BatchNorm1d(3)
+            self.attention = nn.MultiheadAttention(4, 2, add_bias_kv=True)
+
+    rules = filter_rules(Odd(), ParameterLayout.of(Odd()))
+    with_filters = {name for name, rule in rules.items() if rule is not None}
+    assert with_filters == {"attention.in_proj_weight", "attention.out_proj.weight"}
