@@ -94,8 +94,7 @@ def _norms(watched: Watched) -> Result:
 
 def _sharpness(watched: Watched) -> Result:
     last = watched.latest.get("sharpness")
-    vector = last.vector if isinstance(last, Sharpness) else None
-    start = None if vector is None else torch.from_numpy(vector)
+    start = last.vector if isinstance(last, Sharpness) else None
     return curvature.sharpness(watched.focus, watched.optimizer, start=start)
 
 
@@ -103,7 +102,7 @@ def _density(watched: Watched) -> Result:
     last = watched.latest.get("sharpness")
     # The density is that of the plain Hessian: a threshold for the preconditioned one does not belong on its axis.
     threshold = last.threshold if isinstance(last, Sharpness) and not last.preconditioned else None
-    return curvature.density(watched.focus, threshold=threshold)
+    return curvature.density(watched.focus, probes=3, steps=16, threshold=threshold)
 
 
 def _ntk(watched: Watched) -> Result:

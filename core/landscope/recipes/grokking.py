@@ -35,9 +35,9 @@ class Config:
     embedding: int = 64
     lr: float = 3e-3
     weight_decay: float = 1.0
-    steps: int = 6000
+    steps: int = 5000
     seed: int = 0
-    overhead: float = 1.0
+    overhead: float = 2.0
 
 
 class ModularAddition(nn.Module):

@@ -1,0 +1,62 @@
+"""The budget, on a made-up clock."""
+
+import pytest
+
+from landscope.live.budget import Budget
+
+
+def simulate(budget, costs, seconds, step=0.01):
+    """Runs a training of `seconds` whose every step offers the probes their turn; returns how often each ran."""
+    counts = dict.fromkeys(costs, 0)
+    training = now = 0.0
+    while training < seconds:
+        training += step
+        now += step
+        for name in budget.affordable(training, now):
+            now += costs[name]
+            budget.charge(name, costs[name], now)
+            counts[name] += 1
+    return counts
+
+
+@pytest.mark.parametrize("overhead", [0.02, 0.1, 1.0])
+def test_spends_its_share_and_not_more(overhead):
+    costs = {"cheap": 0.001, "middling": 0.05, "dear": 0.4}
+    budget = Budget(overhead, dict.fromkeys(costs, 1.0))
+    simulate(budget, costs, 200)
+    # A probe starts only when its last cost fits; only its first run, of unknown cost, can overdraw.
+    assert budget.spent <= overhead * 200 + 0.4
+    assert budget.spent >= 0.3 * min(overhead * 200, 200 / 0.2 * 0.001)
+
+
+def test_a_dear_probe_does_not_starve_a_cheap_one():
+    costs = {"cheap": 0.001, "dear": 5.0}
+    budget = Budget(0.1, dict.fromkeys(costs, 1.0))
+    for name, cost in costs.items():
+        budget.charge(name, cost, 0.0)  # the first, unasked measurement
+    counts = simulate(budget, costs, 250)
+    assert counts["cheap"] > 600
+    assert counts["dear"] == 1  # its share of the budget is 12.5 s, of which the first run took 5
+
+
+def test_weights_divide_the_time():
+    costs = {"light": 0.3, "heavy": 0.3}
+    counts = simulate(Budget(0.5, {"light": 1.0, "heavy": 3.0}), costs, 400)
+    assert counts["heavy"] == pytest.approx(3 * counts["light"], rel=0.1)
+
+
+def test_a_dropped_probe_leaves_its_share_to_the_others():
+    budget = Budget(0.1, {"kept": 1.0, "dropped": 1.0})
+    budget.drop("dropped")
+    assert simulate(budget, {"kept": 0.5}, 100)["kept"] == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("overhead", [0, -0.1, float("nan")])
+def test_overhead_must_be_positive(overhead):
+    with pytest.raises(ValueError, match="overhead must be positive"):
+        Budget(overhead, {"probe": 1.0})
+
+
+def test_weight_must_be_positive():
+    with pytest.raises(ValueError, match="weight of probe 'slice' must be positive, got 0"):
+        Budget(0.1, {"slice": 0})

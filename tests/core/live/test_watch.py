@@ -1,0 +1,250 @@
+"""Watching changes nothing, survives its probes, and records what happened."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import landscope
+from landscope.live import Probe, watch
+from landscope.measurements import Slice2D
+from landscope.runs import open_run
+
+
+class SmallNet(nn.Module):
+    """Convolution, batch normalisation and dropout: everything that measuring might disturb."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        self.drop = nn.Dropout(0.3)
+        self.readout = nn.Linear(4 * 16, 3)
+
+    def forward(self, images):
+        return self.readout(self.drop(torch.relu(self.norm(self.conv(images)))).flatten(1))
+
+
+def data(seed, count=60):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(count, 1, 6, 6, generator=generator)
+    return images, torch.randint(3, (count,), generator=generator)
+
+
+def trained(steps=12, **watching):
+    """A small training with shuffled minibatches, momentum and clipping; watched if there are arguments for that."""
+    torch.manual_seed(0)
+    model = SmallNet()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    images, classes = data(1)
+    scope = (
+        watch(model, functional.cross_entropy, (images, classes), data(2), optimizer, **watching) if watching else None
+    )
+    losses = []
+    for _ in range(steps):
+        batch = torch.randperm(len(images))[:20]
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(images[batch]), classes[batch])
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+        if scope:
+            scope.step(loss)
+    if scope:
+        scope.measure()
+        scope.close()
+    return model, optimizer, losses, scope
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    return trained(runs=tmp_path_factory.mktemp("runs"), overhead=50.0, name="small net")
+
+
+def test_weights_are_bit_identical_with_and_without_watching(watched):
+    model, optimizer, losses, _ = watched
+    alone, alone_optimizer, alone_losses, _ = trained()
+    assert losses == alone_losses
+    for name, tensor in alone.state_dict().items():
+        assert torch.equal(tensor, model.state_dict()[name]), name
+    for state, other in zip(optimizer.state.values(), alone_optimizer.state.values(), strict=True):
+        assert torch.equal(state["momentum_buffer"], other["momentum_buffer"])
+
+
+def test_everything_promised_is_recorded(watched):
+    run = open_run(watched[3].path)
+    assert run.head().status == "finished"
+    assert {frame.name for frame in run.frames()} >= {
+        "slice/random", "slice/trajectory", "density", "ntk", "embedding", "sharpness", "snapshot",
+    }  # fmt: skip
+    assert set(run.scalar_names()) >= {
+        "train/loss", "test/loss", "train/accuracy", "test/accuracy", "step/loss", "norm/gradient", "norm/weights",
+        "sharpness/lambda_max", "sharpness/threshold", "ntk/eigenvalue.1", "density/trace", "overhead/share",
+    }  # fmt: skip
+    assert not run.events("probe-off")
+    assert run.manifest.config["optimizer"]["momentum"] == 0.9
+
+
+def test_recorded_numbers_are_the_training_s(watched):
+    model, _, losses, scope = watched
+    run = open_run(scope.path)
+    steps, values = run.scalars("step/loss")
+    assert steps.tolist() == list(range(1, 13))
+    np.testing.assert_allclose(values, losses, rtol=1e-6)
+    images, classes = data(1)
+    with torch.no_grad():
+        outputs = model.eval()(images)
+    steps, values = run.scalars("train/loss")
+    assert steps[-1] == 12
+    assert values[-1] == pytest.approx(float(functional.cross_entropy(outputs, classes)), rel=1e-5)
+    _, values = run.scalars("train/accuracy")
+    assert values[-1] == pytest.approx(float((outputs.argmax(1) == classes).double().mean()))
+
+
+def test_first_and_last_snapshot_are_the_weights(watched):
+    model, _, _, scope = watched
+    run = open_run(scope.path)
+    torch.manual_seed(0)
+    initial = torch.cat([p.detach().flatten() for p in SmallNet().parameters()])
+    final = torch.cat([p.detach().flatten() for p in model.parameters()])
+    np.testing.assert_array_equal(run.measurement("snapshot", step=0).theta, initial.numpy())
+    np.testing.assert_array_equal(run.measurement("snapshot").theta, final.numpy())
+
+
+def test_slices_carry_the_step_and_the_path(watched):
+    plane = open_run(watched[3].path).measurement("slice/trajectory")
+    assert isinstance(plane, Slice2D)
+    assert plane.provenance.step == 12
+    assert plane.path_steps.tolist() == list(range(13))
+    np.testing.assert_allclose(plane.path[-1], 0, atol=1e-5)  # the path ends where the plane is centred
+    assert plane.loss[8, 8] > 0
+
+
+def test_a_failing_probe_is_switched_off_with_its_reason_and_training_goes_on(tmp_path, caplog):
+    def breaks(watched):
+        if watched.step == 2:
+            raise RuntimeError("out of memory: tried to allocate 80 GiB")
+        return {"fine": 1.0}
+
+    probes = [Probe("fragile", breaks), Probe("sturdy", lambda watched: {"sturdy": float(watched.step)})]
+    model = nn.Linear(3, 2)
+    with caplog.at_level(logging.WARNING):
+        scope = watch(
+            model, nn.MSELoss(), (torch.randn(8, 3), torch.randn(8, 2)), probes=probes, runs=tmp_path, overhead=1e9
+        )
+        for _ in range(4):
+            scope.step(1.0)
+            scope.measure()
+        scope.close()
+    run = open_run(scope.path)
+    (event,) = run.events("probe-off")
+    assert event.step == 2
+    assert "out of memory: tried to allocate 80 GiB" in event.text
+    assert event.data["probe"] == "fragile"
+    assert run.scalars("sturdy")[0][-1] == 4
+    assert run.scalars("fine")[0][-1] < 2
+    assert caplog.text.count("fragile") == 1
+
+
+def test_divergence_is_said_and_does_not_switch_probes_off(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e20)
+    inputs, targets = torch.randn(8, 3), torch.randn(8, 2)
+    scope = watch(model, nn.MSELoss(), (inputs, targets), optimizer=optimizer, runs=tmp_path, overhead=1e9)
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss = nn.MSELoss()(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        scope.step(loss)
+        scope.measure()
+    scope.close()
+    run = open_run(scope.path)
+    assert not np.isfinite(run.scalars("train/loss")[1][-1])
+    assert "iverged" in run.findings()[-1].text
+    assert not run.events("probe-off")
+
+
+def test_pause_resume_and_stop_from_the_page(tmp_path):
+    model = nn.Linear(3, 2)
+    scope = watch(model, nn.MSELoss(), (torch.randn(8, 3), torch.randn(8, 2)), probes=[], runs=tmp_path)
+    run = open_run(scope.path)
+    run.send("pause")
+    time.sleep(0.5)
+    resumed_at = time.monotonic() + 0.8
+    watcher = subprocess.Popen(
+        [sys.executable, "-c", "import sys, time; time.sleep(0.5); from landscope.runs import open_run; "
+         "open_run(sys.argv[1]).send('resume')", str(scope.path)]
+    )  # fmt: skip
+    began = time.monotonic()
+    scope.step(0.0)
+    assert time.monotonic() - began > 0.4
+    assert resumed_at is not None
+    watcher.wait(20)
+    assert not scope.stopped
+    run.send("stop")
+    for _ in range(100):
+        scope.step(0.0)
+        if scope.stopped:
+            break
+        time.sleep(0.05)
+    assert scope.stopped
+    scope.close("stopped")
+    assert run.head().status == "stopped"
+    assert [event.text for event in run.events("command")] == ["pause", "resume", "stop"]
+
+
+PROGRAM = textwrap.dedent(
+    """
+    import sys, torch, landscope
+    from torch import nn
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    x, y = torch.randn(8, 3), torch.randn(8, 2)
+    scope = landscope.watch(model, nn.MSELoss(), train=(x, y), optimizer=optimizer, probes=[])
+    step = 0
+    while step < 20 or sys.argv[1] == "forever":
+        step += 1
+        loss = nn.MSELoss()(model(x), y)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+        scope.step(loss)
+        if step == 5: print("going", flush=True)
+        if step == 10 and sys.argv[1] == "raise": raise RuntimeError("a user's mistake")
+    """
+)
+
+
+@pytest.mark.parametrize(("mode", "status"), [("end", "finished"), ("raise", "failed"), ("forever", "stopped")])
+def test_two_lines_alone_record_how_the_program_ended(tmp_path, mode, status):
+    program = tmp_path / "train.py"
+    program.write_text(PROGRAM)
+    environment = {**os.environ, "LANDSCOPE_RUNS": str(tmp_path / "runs")}
+    process = subprocess.Popen(
+        [sys.executable, str(program), mode], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    if mode == "forever":
+        assert process.stdout.readline() == b"going\n"
+        process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    (run,) = landscope.runs.list_runs(tmp_path / "runs")
+    assert run.name == "train"
+    assert run.status == status
+    steps, _ = landscope.open(tmp_path / "runs" / run.id).scalars("step/loss")
+    assert steps.tolist() == list(range(1, len(steps) + 1))
+    assert len(steps) >= {"end": 20, "raise": 9, "forever": 5}[mode]
+
+
+def test_objectives_that_cannot_be_measured_are_refused_before_training(tmp_path):
+    with pytest.raises(ValueError, match="expected a mean over examples"):
+        watch(nn.Linear(3, 2), nn.MSELoss(reduction="none"), (torch.ones(4, 3), torch.ones(4, 2)), runs=tmp_path)
