@@ -55,9 +55,10 @@ landscope.series = (() => {
       layout[name] = { ...base[name] };
       if (!row.length) return;
       const { type, range } = scaleOf(kind, row, extremes(row));
-      Object.assign(layout[name], { type, range: zoom[name] || range }, type === "log" ? decades(range) : { nticks: panel.rows.length > 1 ? 5 : 7 });
+      Object.assign(layout[name], { autorange: false, type, range: zoom[name] || range }, type === "log" ? decades(range) : { nticks: panel.rows.length > 1 ? 5 : 7 });
     });
-    const traces = shown.map((line) => {
+    // Faint lines first, so that they lie below the others.
+    const traces = [...shown].sort((a, b) => b.faint - a.faint).map((line) => {
       const { step, value } = landscope.run.data.scalars.get(line.name);
       const tint = colour(line, look);
       return {
@@ -81,18 +82,23 @@ landscope.series = (() => {
 
   // Legend and values in one line; the values follow the shown step.
   const readout = (panel, look) => {
-    const step = landscope.run.shownStep(), { number } = landscope.format;
+    const step = landscope.run.shownStep(), { number, share } = landscope.format;
     const items = [], ranks = [];
     lines(panel).forEach((line) => {
       const entry = { swatch: line.row ? colour(line, look) : null, dash: line.dash, faint: line.faint, row: line.row };
       const value = landscope.run.valueAt(line.name, step);
-      if (!line.starred) items.push({ ...entry, label: line.label, value: value === undefined ? "–" : number(value) });
+      if (!line.starred) {
+        const text = line.faint ? "" : value === undefined ? "–" : line.name.endsWith("accuracy") && value !== null ? share(value) : number(value);
+        const before = items.find(({ label }) => label === line.label);
+        if (before) before.value += ` · ${text}`; else items.push({ ...entry, label: line.label, value: text });
+      }
       else if (line.colour === "sequential") ranks.push({ ...entry, label: String(line.rank), value: "" });
       else if (line.index === 1) items.push({ ...entry, label: line.label, value: value === undefined ? "–" : number(value) });
     });
     if (ranks.length > 1) {
-      ranks[0].label = `rank ${ranks[0].label}`;
-      return [...(ranks.length > 4 ? [ranks[0], { ...ranks[ranks.length - 1], label: `… ${ranks[ranks.length - 1].label}` }] : ranks), ...items];
+      const last = ranks[ranks.length - 1];
+      const middle = ranks[ranks.length >> 1].swatch;
+      return [{ ...ranks[0], swatch: `linear-gradient(${ranks[0].swatch}, ${middle}, ${last.swatch})`, gradient: true, label: `ranks ${ranks[0].label}–${last.label}` }, ...items];
     }
     return [...ranks, ...items];
   };

@@ -3,6 +3,8 @@
 landscope.landscapePanel = (() => {
   const LEVELS = 18, STRIP_PX = 9, LABELS_PX = 58;
 
+  const UNITS = { filter: "filter norms", model: "norm of all weights", none: "length in weight space" };
+
   const frameName = () => `slice/${landscope.view.state.plane}`;
 
   // Heights to draw, once per measurement and scale.
@@ -32,17 +34,24 @@ landscope.landscapePanel = (() => {
     const logarithmic = span.lo > 0;
     let [low, high] = logarithmic ? [Math.log10(span.lo), Math.log10(span.hi)] : [span.lo, span.hi];
     if (!(high - low > 1e-6 * Math.max(Math.abs(low), Math.abs(high)))) { low -= 0.5; high += 0.5; }
+    const room = 0.02 * (high - low); // so that the lowest point is not on the edge
+    low -= room;
+    high += room;
     const ticks = logarithmic ? landscope.axes.logTicks(10 ** low, 10 ** high, 6) : null;
     const labels = ticks && { tickmode: "array", tickvals: ticks.map(Math.log10), ticktext: ticks.map(landscope.format.tick) };
     return { low, high, logarithmic, labels: labels || { tickmode: "auto", nticks: 6 } };
   };
   const nearestZero = (values) => values.reduce((best, value, index) => (Math.abs(value) < Math.abs(values[best]) ? index : best), 0);
 
+  // Where things are, in shares of the drawing area. A scene needs all the room there is for the labels around it.
   const places = (graph, base, surface) => {
-    const { l, r, t, b } = base.margin;
-    const width = Math.max(graph.clientWidth - l - r, 100), height = Math.max(graph.clientHeight - t - b, 80);
-    const map = Math.min(surface ? 0.6 * width : 1.12 * height, 0.6 * width);
-    return { map: map / width, strip: (map + LABELS_PX) / width, cuts: (map + LABELS_PX + STRIP_PX) / width };
+    const margin = surface ? { ...base.margin, l: 0, b: 0 } : base.margin;
+    const width = Math.max(graph.clientWidth - margin.l - margin.r, 100), height = Math.max(graph.clientHeight - margin.t - margin.b, 80);
+    const map = surface ? 0.6 * width : Math.min(1.12 * height, 0.6 * width);
+    return {
+      margin, map: map / width, strip: (map + LABELS_PX) / width, cuts: (map + LABELS_PX + STRIP_PX) / width,
+      floor: surface ? Math.min(base.margin.b / height, 0.5) : 0,
+    };
   };
 
   const draw = (panel, graph, base, look, zoom, slice) => {
@@ -52,12 +61,13 @@ landscope.landscapePanel = (() => {
     const place = places(graph, base, surface);
     const alpha = Array.from(slice.alpha.data), beta = Array.from(slice.beta.data);
     const strip = {
-      x: place.strip, xanchor: "left", xpad: 0, y: 0.5, len: 1, ypad: 0, thickness: STRIP_PX, showticklabels: false, ticks: "", outlinewidth: 0, title: { text: "" },
+      x: place.strip, xanchor: "left", xpad: 0, y: place.floor, yanchor: "bottom", len: 1 - place.floor, ypad: 0, thickness: STRIP_PX, showticklabels: false, ticks: "", outlinewidth: 0, title: { text: "" },
     };
-    const layout = { ...base, template: look.template, uirevision: `${frameName()} ${surface}`, shapes: [], annotations: [] };
-    const axisNames = (slice.axes || []).map((unit, index) => `${"αβ"[index]}${unit ? ` (${unit})` : ""}`);
+    const layout = { ...base, margin: place.margin, template: look.template, uirevision: `${frameName()} ${surface}`, shapes: [], annotations: [] };
+    const unit = UNITS[slice.normalisation] || slice.normalisation;
+    const axisNames = ["α", "β"].map((name) => `${name} (${unit})`);
     layout.xaxis2 = { domain: [place.cuts, 1], anchor: "y2", range: [Math.min(alpha[0], beta[0]), Math.max(alpha.at(-1), beta.at(-1))], title: { text: "along α, β" }, nticks: 5, showgrid: false };
-    layout.yaxis2 = { anchor: "free", position: place.strip, range: [low, high], title: { text: logarithmic ? "loss (log scale)" : "loss", standoff: 3 }, showline: false, ...labels };
+    layout.yaxis2 = { domain: [place.floor, 1], anchor: "free", position: place.strip, range: [low, high], title: { text: logarithmic ? "loss (log scale)" : "loss", standoff: 3 }, showline: false, ...labels };
     const traces = surface
       ? solid(slice, grid, alpha, beta, low, high, strip, look)
       : flat(slice, grid, alpha, beta, low, high, strip, look);
@@ -162,7 +172,7 @@ landscope.landscapePanel = (() => {
       const off = Math.abs(slice.loss.data[i0 * beta.length + j0] - slice.centre_loss);
       items.push({ label: "self-check", value: off === 0 ? "exact" : `±${number(off, 1)}` });
     }
-    if (slice.explained !== null && slice.explained !== undefined) items.push({ label: "of the path in this plane", value: share(slice.explained), after: true });
+    if (slice.path && slice.path.shape[0] > 1 && Number.isFinite(slice.explained)) items.push({ label: "of the path is in this plane", value: share(slice.explained), after: true });
     items.push({ swatch: look.colours.first, label: "along α", value: "" }, { swatch: look.colours.second, dash: "dash", label: "along β", value: "" });
     const grid = slice.logarithms || slice.losses;
     if (grid && grid.holes) items.push({ label: "cells not finite", value: `${grid.holes} of ${slice.loss.data.length}`, after: true });

@@ -31,11 +31,11 @@ landscope.spectrumPanel = (() => {
       { type: "scatter", mode: "lines", x: spikes.flatMap((value) => [place(value), place(value), null]), y: spikes.flatMap(() => [floor, stem, null]), line: { width: 1, color: colours.second }, hoverinfo: "skip" },
       { type: "scatter", mode: "markers", x: spikes.map(place), y: spikes.map(() => stem), marker: { size: 5, color: colours.second }, text: spikes.map((value, index) => `${landscope.format.number(value)} ± ${landscope.format.number(bounds[index] ?? 0, 1)}`), hovertemplate: "λ %{text}<extra></extra>" },
     ];
-    const ticks = landscope.axes.signedTicks(low, high, scale);
+    const ticks = landscope.axes.apart(landscope.axes.signedTicks(low, high, scale, 12), place, 0.1 * (place(high) - place(low)));
     const layout = { ...base, template: look.template, uirevision: "kept", shapes: [], annotations: [] };
-    layout.xaxis = { ...base.xaxis, range: zoom.xaxis || landscope.axes.padded(place(low), place(high), false, 0.02), tickmode: "array", tickvals: ticks.map(place), ticktext: ticks.map(landscope.format.tick) };
+    layout.xaxis = { ...base.xaxis, autorange: false, tickangle: 0, range: zoom.xaxis || landscope.axes.padded(place(low), place(high), false, 0.02), tickmode: "array", tickvals: ticks.map(place), ticktext: ticks.map(landscope.format.tick) };
     const heightTicks = landscope.axes.logTicks(floor, top, 5);
-    layout.yaxis = { ...base.yaxis, dtick: null, range: zoom.yaxis || [Math.log10(floor), Math.log10(top) + 0.25], tickmode: "array", tickvals: heightTicks, ticktext: heightTicks.map(landscope.format.tick) };
+    layout.yaxis = { ...base.yaxis, dtick: null, autorange: false, range: zoom.yaxis || [Math.log10(floor), Math.log10(top) + 0.25], tickmode: "array", tickvals: heightTicks, ticktext: heightTicks.map(landscope.format.tick) };
     if (density.threshold) {
       const x = place(density.threshold);
       layout.shapes = [{ type: "line", x0: x, x1: x, y0: 0, y1: 1, yref: "paper", line: { width: 1.2, dash: "dash", color: colours.muted } }];

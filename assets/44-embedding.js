@@ -24,8 +24,8 @@ landscope.embeddingPanel = (() => {
     const reach = (share) => [middle - half * share, middle + half * share];
     const layout = { ...base, template: look.template, uirevision: "kept", annotations: [] };
     const name = projection.method === "pca" ? "PC" : `${projection.method.toUpperCase()} `;
-    layout.xaxis = { ...base.xaxis, title: { text: `${name}1 (no unit)` }, range: zoom.xaxis || reach(Math.max(wide, 1)), nticks: 5, scaleanchor: undefined };
-    layout.yaxis = { ...base.yaxis, title: { text: `${name}2 (no unit)` }, range: zoom.yaxis || reach(Math.max(1 / wide, 1)), nticks: 5, scaleanchor: undefined };
+    layout.xaxis = { ...base.xaxis, title: { text: `${name}1 (no unit)` }, range: zoom.xaxis || reach(Math.max(wide, 1)), nticks: 5, autorange: false, scaleanchor: undefined };
+    layout.yaxis = { ...base.yaxis, title: { text: `${name}2 (no unit)` }, range: zoom.yaxis || reach(Math.max(1 / wide, 1)), nticks: 5, autorange: false, scaleanchor: undefined };
     if (projection.classes <= NAMED) {
       const groups = new Map();
       labels.forEach((label, index) => { if (label >= 0) { if (!groups.has(label)) groups.set(label, []); groups.get(label).push(index); } });
@@ -40,11 +40,12 @@ landscope.embeddingPanel = (() => {
     };
     return Plotly.react(graph, [trace], layout);
   };
-  const readout = (projection) => {
+  const readout = (projection, look) => {
     const { number, share } = landscope.format;
     const items = [{ label: "layer", value: projection.layer }];
     if (projection.explained !== null && projection.explained !== undefined) items.push({ label: "variance kept", value: share(projection.explained) });
     items.push({ label: "trust", value: number(projection.trustworthiness) });
+    if (projection.classes > NAMED) items.push({ label: `classes 0–${projection.classes - 1}`, value: "", swatch: `linear-gradient(90deg, ${[0, 60, 120, 180, 240, 300, 359].map((hue) => look.cyclic[hue]).join(", ")})`, gradient: true, wide: true });
     return items;
   };
   const details = (projection) => [`${projection.features} features`, projection.classes ? `${projection.classes} classes` : ""];

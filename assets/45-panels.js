@@ -5,7 +5,7 @@ landscope.panels = (() => {
   let shared = null; // the steps zoomed into, the same in every panel over steps
 
   const DRAWERS = { landscape: landscope.landscapePanel, spectrum: landscope.spectrumPanel, embedding: landscope.embeddingPanel };
-  const MARGIN = { l: 54, r: 12, t: 6, b: 34 };
+  const MARGIN = { l: 54, r: 18, t: 6, b: 34 };
 
   const part = (kind, name) => landscope.find(`[data-${kind}="${name}"]`);
 
@@ -13,6 +13,8 @@ landscope.panels = (() => {
     definitions.forEach((panel) => {
       const graph = landscope.find(`#graph-${panel.name} .js-plotly-plot`);
       const base = { ...structuredClone({ ...graph.layout, template: undefined }), margin: MARGIN, autosize: true };
+      // Plotly has written what it made of the empty axes into the layout; ours are never left to it.
+      Object.keys(base).filter((key) => /^[xy]axis/.test(key)).forEach((key) => { delete base[key].autorange; delete base[key].range; });
       const entry = {
         panel, graph, base, zoom: {}, drawer: DRAWERS[panel.name] || null, shown: null,
         readout: part("readout", panel.name), cover: part("cover", panel.name), notice: part("notice", panel.name),
@@ -112,8 +114,8 @@ landscope.panels = (() => {
     return `measuring ${what} …`;
   };
   const switchedOff = (entry) => {
-    const { probe } = entry.panel;
-    const event = probe && run.data.events.findLast((one) => one.kind === "probe-off" && (one.text || "").startsWith(probe));
+    const probes = entry.drawer ? [entry.drawer.frameName()] : entry.panel.probes;
+    const event = run.data.events.findLast(({ kind, data }) => kind === "probe-off" && data && probes.includes(data.probe));
     return event ? `switched off at step ${landscope.format.whole(event.step)}: ${event.text}` : "";
   };
   const provenance = (entry, measurement) => {
@@ -121,8 +123,8 @@ landscope.panels = (() => {
     const extra = entry.drawer ? entry.drawer.details(measurement) : [];
     return [
       from.step === null ? "" : `step ${whole(from.step)}`,
-      from.examples ? `${whole(from.examples)} ${from.split ? `${from.split} ` : ""}examples` : "",
-      from.method, ...extra, from.seconds ? seconds(from.seconds) : "", from.device === "cpu" ? "" : from.device,
+      from.seconds ? seconds(from.seconds) : "", from.examples ? `${whole(from.examples)} ${from.split ? `${from.split} ` : ""}examples` : "",
+      ...extra, from.method, from.device === "cpu" ? "" : from.device,
     ].filter(Boolean).join(" · ");
   };
   const every = (entry) => {
@@ -133,11 +135,12 @@ landscope.panels = (() => {
     return `${shown}${landscope.format.whole(line.step.length)} points`;
   };
   const legend = (place, items) => {
-    const key = items.map(({ label, swatch, dash, faint }) => [label, swatch, dash, faint].join("|")).join("/");
+    const key = items.map(({ label, swatch, dash }) => [label, swatch, dash].join("|")).join("/");
     if (place.dataset.key !== key) {
       place.dataset.key = key;
-      place.replaceChildren(...items.map(({ label, swatch, dash, faint, dot, after }) => {
-        const mark = element("span", { className: dot ? "swatch dot" : `swatch ${dash && dash !== "solid" ? "dashed" : ""} ${faint ? "faint" : ""}` });
+      place.replaceChildren(...items.map(({ label, swatch, dash, faint, dot, gradient, after }) => {
+        const kinds = { dot, gradient, faint, dashed: dash && dash !== "solid" };
+        const mark = element("span", { className: ["swatch", ...Object.keys(kinds).filter((kind) => kinds[kind])].join(" ") });
         if (swatch) mark.style.setProperty("--swatch", swatch); else mark.hidden = true;
         const parts = [element("span", { className: "label", text: label }), element("span", { className: "value" })];
         return element("span", { className: "entry" }, [mark, ...(after ? parts.reverse() : parts)]);
@@ -147,6 +150,8 @@ landscope.panels = (() => {
   };
 
   const refresh = (entry) => { annotate(entry); painter.invalidate(entry.panel.name); };
+  let axisEnd = 0;
+  const axisMoved = () => { const before = axisEnd; axisEnd = landscope.axes.stepsEnd(); return before !== axisEnd; };
   const stepChanged = (entry) => {
     if (!entry.drawer && !entry.panel.frames.length) { annotate(entry); return; }
     const before = entry.shown && entry.shown.found;
@@ -155,12 +160,12 @@ landscope.panels = (() => {
     annotate(entry);
   };
 
-  landscope.on("data", (changed) => all.forEach((entry) => {
-    if (changed.has("loaded") || (!entry.drawer && landscope.series.uses(entry.panel, changed))) painter.invalidate(entry.panel.name);
+  landscope.on("data", (changed) => { const moved = axisMoved(); all.forEach((entry) => {
+    if (changed.has("loaded") || (moved && !entry.drawer) || (!entry.drawer && landscope.series.uses(entry.panel, changed))) painter.invalidate(entry.panel.name);
     // New frames of this kind may widen its scale, even when an earlier one is shown.
     if (entry.drawer && changed.has(entry.drawer.frameName())) painter.invalidate(entry.panel.name);
     stepChanged(entry);
-  }));
+  }); });
   landscope.on("view", (changed) => all.forEach((entry) => {
     if (changed.has("x") && !entry.drawer) { shared = null; refresh(entry); }
     if (changed.has("style") && entry.panel.name === "landscape") { entry.zoom = {}; refresh(entry); }

@@ -29,7 +29,9 @@ landscope.header = (() => {
     const { whole, age } = landscope.format;
     const old = (head.age || 0) + landscope.live.sinceHeard();
     const place = find("#staleness");
-    setText(place, active() ? `step ${whole(head.step)} · ${age(old)}` : `step ${whole(head.step)}`);
+    const overhead = run.valueAt("overhead/share", run.lastStep());
+    const cost = Number.isFinite(overhead) ? ` · measuring takes ${landscope.format.share(overhead)} of training time` : "";
+    setText(place, `step ${whole(head.step)}${active() ? ` · ${age(old)}` : ""}${cost}`);
     place.classList.toggle("stale", active() && head.status === "running" && old > 10);
   };
   const finding = () => {

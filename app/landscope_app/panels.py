@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from dash import dcc, html
@@ -56,10 +56,11 @@ class Panel:
         summary: One sentence: what is to be seen.
         axes: Builds the empty layout in a theme.
         frames: Names of the measurements it draws, or takes its provenance from.
-        probe: Name of the probe behind it, as in `probe-off` events.
+        probes: Names of the probes behind it, as in `probe-off` events; those of its frames where not given.
         series: Lines over the steps; empty where a measurement is drawn.
         rows: Stacked axes: name with unit, and whether logarithmic ("auto" decides by the data's range).
         wide: Whether it spans two columns.
+        controls: Names of the choices in its head.
     """
 
     name: str
@@ -67,11 +68,11 @@ class Panel:
     summary: str
     axes: Callable[[Theme], dict[str, Any]]
     frames: tuple[str, ...] = ()
-    probe: str = ""
+    probes: tuple[str, ...] = ()
     series: tuple[Series, ...] = ()
     rows: tuple[tuple[str, str], ...] = ()
     wide: bool = False
-    controls: tuple[str, ...] = field(default=())
+    controls: tuple[str, ...] = ()
 
     def drawing(self) -> dict[str, Any]:
         """What the scripts need to know of this panel."""
@@ -79,7 +80,7 @@ class Panel:
             "name": self.name,
             "title": self.title,
             "frames": list(self.frames),
-            "probe": self.probe,
+            "probes": list(self.probes or self.frames),
             "series": [vars(line) for line in self.series],
             "rows": [scale for _, scale in self.rows],
         }
@@ -99,76 +100,71 @@ PANELS = (
         summary="The loss on a plane through the present weights, and along its two axes.",
         axes=lambda colours: plane_layout(("", ""), colours),
         frames=("slice/random", "slice/trajectory"),
-        probe="slice",
         wide=True,
         controls=("plane", "style"),
     ),
     _over_steps(
         "curves",
         "Loss and accuracy",
-        "How well the network does on data it trains on, and on data it does not.",
+        "On the training data, and on held-out data.",
         (("loss", "log"), ("accuracy (share)", "linear")),
         series=(
-            Series("step/loss", "batch", "muted", faint=True),
             Series("train/loss", "train", "first"),
             Series("test/loss", "test", "second", dash="dash"),
+            Series("step/loss", "batch", "muted", faint=True),
             Series("train/accuracy", "train", "first", row=2),
             Series("test/accuracy", "test", "second", dash="dash", row=2),
         ),
-        probe="loss",
+        probes=("evaluate",),
     ),
     _over_steps(
         "sharpness",
         "Sharpness and stability",
-        "The largest curvature the optimiser meets; above the dashed limit its steps overshoot.",
+        "Steps overshoot where it exceeds the dashed limit.",
         (("eigenvalue (loss / parameter²)", "auto"),),
         series=(
-            Series("density/eigenvalue.*", "λ₂, λ₃ …", "muted", faint=True, markers=True),
             Series("sharpness/lambda_max", "λ max", "first"),
             Series("sharpness/threshold", "limit", "second", dash="dash", hold=True),
+            Series("density/eigenvalue.*", "λ₂, λ₃ …", "muted", faint=True, markers=True),
         ),
         frames=("sharpness",),
-        probe="sharpness",
     ),
     _over_steps(
         "norms",
         "Gradient and weights",
-        "How long the gradient is, and how far the weights have grown.",
+        "How steep the loss is, and how large the weights are.",
         (("gradient norm ‖∇L‖", "log"), ("weight norm ‖θ‖", "linear")),
         series=(
             Series("norm/gradient", "gradient", "first"),
             Series("norm/weights", "weights", "third", row=2),
         ),
-        probe="norm",
+        probes=("norms",),
     ),
     Panel(
         name="spectrum",
         title="Hessian spectrum",
-        summary="How the curvatures in all directions are distributed: flat bulk, few sharp outliers.",
+        summary="Curvature in all directions: bulk and outliers.",
         axes=density_layout,
         frames=("density",),
-        probe="density",
     ),
     _over_steps(
         "kernel",
         "Tangent kernel",
-        "How the network's linear response to training changes; steady lines mean lazy training.",
-        (("kernel eigenvalue", "log"), ("alignment", "linear")),
+        "Level lines mean lazy training, moving ones features.",
+        (("kernel eigenvalue", "log"), ("label alignment", "linear")),
         series=(
             Series("ntk/eigenvalue.*", "rank", "sequential"),
-            Series("ntk/alignment", "label alignment", "first", row=2),
-            Series("ntk/effective_rank", "effective rank", "text", row=0),
+            Series("ntk/alignment", "alignment", "first", row=2),
+            Series("ntk/effective_rank", "eff. rank", "text", row=0),
         ),
         frames=("ntk",),
-        probe="ntk",
     ),
     Panel(
         name="embedding",
         title="Feature geometry",
-        summary="Each point is an example as the network sees it, coloured by its class.",
+        summary="Every example as the network sees it, by class.",
         axes=lambda colours: embedding_layout("", colours),
         frames=("embedding",),
-        probe="embedding",
     ),
 )
 

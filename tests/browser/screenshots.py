@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
-
 from tests.browser.chromium import ARGUMENTS, executable
 
 
