@@ -24,6 +24,7 @@ READ_ONLY = "LANDSCOPE_READ_ONLY"  # whether commands are refused
 COMMANDS = ("pause", "resume", "stop")
 LATEST = "latest"
 _MAX_RECORDS = 100_000
+_MAX_SEQ = 2**53 - 1  # what a script can count to
 
 api = Blueprint("landscope_api", __name__, url_prefix="/api/v1")
 
@@ -53,11 +54,11 @@ def get_head(run_id: str) -> Response:
     return response.make_conditional(request)
 
 
-@api.get("/runs/<run_id>/since/<int(max=9007199254740991):seq>")
+@api.get("/runs/<run_id>/since/<int:seq>")
 def get_since(run_id: str, seq: int) -> Response:
     """What a run gained after a number, in columns; numbers that are not finite are null."""
     limit = request.args.get("limit", default=20_000, type=int)
-    increment = _run(run_id).since(seq, limit=min(max(limit, 1), _MAX_RECORDS))
+    increment = _run(run_id).since(_number(seq), limit=min(max(limit, 1), _MAX_RECORDS))
     response = jsonify(
         seq=increment.seq,
         more=increment.more,
@@ -75,11 +76,11 @@ def get_since(run_id: str, seq: int) -> Response:
     return response
 
 
-@api.get("/runs/<run_id>/frames/<int(max=9007199254740991):seq>.bin")
+@api.get("/runs/<run_id>/frames/<int:seq>.bin")
 def get_frame(run_id: str, seq: int) -> Response:
     """A measurement as its safetensors file."""
     try:
-        data = _run(run_id).frame_bytes(seq)
+        data = _run(run_id).frame_bytes(_number(seq))
     except KeyError as error:
         abort(404, description=str(error.args[0]))
     response = Response(data, mimetype="application/octet-stream")
@@ -145,6 +146,12 @@ def _root() -> Path:
     if not isinstance(root, Path):
         raise TypeError(f"{ROOT} must be a Path, got {type(root).__name__}")
     return root
+
+
+def _number(seq: int) -> int:
+    if seq > _MAX_SEQ:
+        abort(404, description=f"numbers in a run are at most {_MAX_SEQ}, got {seq}")
+    return seq
 
 
 def _run(run_id: str) -> Run:

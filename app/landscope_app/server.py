@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import logging
+import os
 import secrets
+import socket
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dash
 import waitress
+from waitress import wasyncore
 
 from landscope_app.api import READ_ONLY, ROOT, api
 from landscope_app.compression import compress
+from landscope_app.page import build_page
 from landscope_app.security import HEALTH, MAX_BODY_BYTES, is_loopback, secure
 
 __all__ = ["Server", "assets_folder", "bind", "create_server", "serve"]
@@ -26,6 +29,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8050
 _PORTS_TRIED = 50
 _THREADS = 8
+_CLOSE_LIMIT_S = 6.0
 
 
 def assets_folder() -> Path:
@@ -40,7 +44,7 @@ def create_server(
     host: str = DEFAULT_HOST,
     token: str | None = None,
     read_only: bool = False,
-    build_page: Callable[[dash.Dash], None] | None = None,
+    page: Callable[[dash.Dash], None] = build_page,
 ) -> dash.Dash:
     """The application that shows the runs in `root`; its Flask server is `.server`.
 
@@ -49,7 +53,7 @@ def create_server(
         host: The address it will listen on, which decides who may talk to it.
         token: What clients must present; None for no token, on loopback addresses only.
         read_only: Refuse commands to trainers.
-        build_page: Sets the layout and callbacks; the dashboard's page when None.
+        page: Sets the layout and callbacks.
 
     Raises:
         ValueError: if others can reach `host` and there is no token.
@@ -69,11 +73,10 @@ def create_server(
     compress(app.server)
     secure(app, host=host, token=token)
     app.server.register_blueprint(api)
-    (build_page or importlib.import_module("landscope_app.page").build_page)(app)
+    page(app)
     return app
 
 
-@dataclass(frozen=True)
 class Server:
     """A server that holds its port and waits to be run.
 
@@ -82,17 +85,44 @@ class Server:
         port: Its port.
     """
 
-    url: str
-    port: int
-    _waitress: Any
+    def __init__(self, app: dash.Dash, listener: socket.socket, *, host: str, token: str | None) -> None:
+        self.port = int(listener.getsockname()[1])
+        self.url = _url(host, self.port, token)
+        self._connections: dict[int, Any] = {}
+        self._waitress = waitress.create_server(
+            app.server,
+            map=self._connections,
+            sockets=[listener],
+            threads=_THREADS,
+            max_request_body_size=MAX_BODY_BYTES,
+            ident=None,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._running = False
+        self._ended = threading.Event()
 
     def run(self) -> None:
         """Answer requests until `close` is called from another thread or the process is interrupted."""
-        self._waitress.run()
+        self._running = True
+        try:
+            self._waitress.run()
+        finally:
+            self._running = False
+            self._waitress.task_dispatcher.shutdown()
+            self._close_all()
+            self._ended.set()
 
     def close(self) -> None:
-        """Stop answering and give the port back."""
-        self._waitress.close()
+        """Stop answering and give the port back; from any thread, and as often as one likes."""
+        if not self._running:
+            self._close_all()
+            return
+        # Connections belong to the thread that runs them; the trigger wakes it up to close them itself.
+        self._waitress.trigger.pull_trigger(self._close_all)
+        self._ended.wait(_CLOSE_LIMIT_S)
+
+    def _close_all(self) -> None:
+        wasyncore.close_all(self._connections, ignore_all=True)
 
 
 def bind(
@@ -108,11 +138,10 @@ def bind(
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(32)
     app = create_server(root, host=host, token=token, read_only=read_only)
-    found = _listen(app, host, port)
-    number = int(found.effective_listen[0][1] if hasattr(found, "effective_listen") else found.effective_port)
-    if port not in (0, number):
-        logger.warning("port %d is in use: the dashboard is on port %d", port, number)
-    return Server(_url(host, number, token), number, found)
+    server = Server(app, _listen(host, port), host=host, token=token)
+    if port not in (0, server.port):
+        logger.warning("port %d is in use: the dashboard is on port %d", port, server.port)
+    return server
 
 
 def serve(
@@ -120,8 +149,6 @@ def serve(
 ) -> None:
     """Show the runs in `root` until interrupted; prints the address first. Arguments as for `bind`."""
     server = bind(root, host=host, port=port, token=token, read_only=read_only)
-    if port not in (0, server.port):
-        print(f"Port {port} is in use, taking {server.port}.", flush=True)
     print(f"Landscope shows {Path(root).absolute()} on {server.url}", flush=True)
     try:
         server.run()
@@ -129,21 +156,22 @@ def serve(
         server.close()
 
 
-def _listen(app: dash.Dash, host: str, port: int) -> Any:
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the first free port from `port` on."""
+    family, _, _, _, (address, *_) = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0]
     for candidate in range(port, min(port + _PORTS_TRIED, 65536)) if port else (0,):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere this would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            return waitress.create_server(
-                app.server,
-                host=host,
-                port=candidate,
-                threads=_THREADS,
-                max_request_body_size=MAX_BODY_BYTES,
-                ident=None,
-                clear_untrusted_proxy_headers=True,
-            )
+            listener.bind((address, candidate))
+            listener.listen()
         except OSError as error:
+            listener.close()
             if error.errno != errno.EADDRINUSE:
                 raise
+        else:
+            return listener
     raise OSError(
         errno.EADDRINUSE, f"port {port} on {host} and the next {_PORTS_TRIED - 1} are all in use; name another"
     )

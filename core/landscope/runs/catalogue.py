@@ -44,8 +44,8 @@ def open_run(path_or_id: str | Path, root: str | Path | None = None) -> Run:
         root: The folder of runs; "runs" when None.
 
     Raises:
-        FileNotFoundError: if there is no such run.
-        ValueError: if the id is malformed or leads out of the root.
+        FileNotFoundError: if there is no such run; with a root, whatever is not a folder directly in it is none.
+        ValueError: if its manifest is damaged.
     """
     if root is None:
         folder = Path(path_or_id)
@@ -84,10 +84,10 @@ def latest_id(root: str | Path) -> str:
 
 def _run_folder(root: Path, run_id: str) -> Path:
     if not _ID.fullmatch(run_id):
-        raise ValueError(f"run id must be of letters, digits, '.', '_' and '-', got {run_id!r}")
+        raise FileNotFoundError(f"no run {run_id!r}: a run's id is of letters, digits, '.', '_' and '-'")
     folder = root / run_id
     if folder.is_symlink():
-        raise ValueError(f"run {run_id!r} is a link out of {root}: open the folder it leads to instead")
+        raise FileNotFoundError(f"no run {run_id!r} in {root}, only a link: open the folder it leads to instead")
     if not folder.is_dir():
         raise FileNotFoundError(f"no run {run_id!r} in {root}")
     return folder

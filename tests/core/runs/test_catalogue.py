@@ -46,13 +46,13 @@ def test_a_run_is_found_by_folder_and_by_id(tmp_path, monkeypatch):
 def test_with_a_root_nothing_outside_it_is_opened(tmp_path, run_id):
     make(tmp_path / "etc")
     (tmp_path / "runs" / "deeper").mkdir(parents=True)
-    with pytest.raises(ValueError, match="run id must be of letters"):
+    with pytest.raises(FileNotFoundError, match="a run's id is of letters"):
         open_run(run_id, root=tmp_path / "runs" / "deeper")
 
 
 def test_with_a_root_even_a_right_path_is_not_an_id(tmp_path):
     run_id = make(tmp_path)
-    with pytest.raises(ValueError, match="run id must be"):
+    with pytest.raises(FileNotFoundError, match="a run's id is of letters"):
         open_run(str(tmp_path / run_id), root=tmp_path)
 
 
@@ -60,7 +60,7 @@ def test_links_out_of_the_root_are_not_followed(tmp_path):
     run_id = make(tmp_path / "elsewhere")
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "link").symlink_to(tmp_path / "elsewhere" / run_id)
-    with pytest.raises(ValueError, match="is a link"):
+    with pytest.raises(FileNotFoundError, match="only a link"):
         open_run("link", root=tmp_path / "runs")
     assert list_runs(tmp_path / "runs") == []
 

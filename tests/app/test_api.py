@@ -1,0 +1,219 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from dash import html
+
+from landscope.measurements import Measurement, Provenance, Slice2D
+from landscope.runs import RunWriter, open_run
+from landscope_app.server import create_server
+
+
+def blank(app):
+    app.layout = html.Div()
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A running run: "loss" is 0, 1, nan, inf at steps 0 to 3, then a slice at step 3 and a finding."""
+    axis = np.linspace(-1.0, 1.0, 3)
+    plane = Slice2D(
+        provenance=Provenance(method="test", step=3),
+        alpha=axis,
+        beta=axis,
+        loss=np.arange(9.0).reshape(3, 3),
+        centre_loss=4.0,
+        plane="random",
+        normalisation="filter",
+        axes=("one", "two"),
+        cosine=0.0,
+    )
+    with RunWriter.create(tmp_path / "runs", name="<b>digits</b>", recipe="digits", config={"lr": 0.1}) as made:
+        for step, value in enumerate([0.0, 1.0, math.nan, math.inf]):
+            made.scalars(step, {"loss": value})
+        made.measurement(3, "slice/random", plane)
+        made.event(3, "finding", "The loss diverges.", {"kind": "divergence"})
+        made.progress(3, 10)
+        yield made
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def client(root):
+    return create_server(root, page=blank).server.test_client()
+
+
+@pytest.fixture
+def ended(writer):
+    writer.close()
+    return writer.id
+
+
+def body(response, status=200):
+    assert response.status_code == status, response.get_data(as_text=True)
+    assert response.mimetype == "application/json"
+    return json.loads(response.data, parse_constant=lambda constant: pytest.fail(f"not JSON: {constant}"))
+
+
+def test_runs(client, ended, root):
+    (root / "broken").mkdir()
+    runs = {run["id"]: run for run in body(client.get("/api/v1/runs"))["runs"]}
+    assert set(runs) == {ended, "broken"}
+    assert runs[ended] == {
+        "id": ended,
+        "name": "<b>digits</b>",
+        "recipe": "digits",
+        "status": "finished",
+        "step": 3,
+        "total": 10,
+        "created": open_run(ended, root).manifest.created,
+        "finding": "The loss diverges.",
+        "error": None,
+    }
+    assert "run.json is missing" in runs["broken"]["error"]
+
+
+def test_no_runs_yet(client):
+    assert body(client.get("/api/v1/runs")) == {"runs": []}
+    assert "no runs in" in body(client.get("/api/v1/runs/latest/head"), 404)["error"]
+
+
+def test_head(client, ended):
+    head = body(client.get(f"/api/v1/runs/{ended}/head"))
+    assert head.pop("age") >= 0
+    assert head == {"id": ended, "seq": 6, "step": 3, "total": 10, "status": "finished", "dropped": 0}
+
+
+def test_an_unchanged_head_is_not_sent_again(client, writer, root):
+    while open_run(writer.id, root).head().seq < 6:
+        pass
+    first = client.get("/api/v1/runs/latest/head")
+    tag = first.headers["ETag"]
+    again = client.get("/api/v1/runs/latest/head", headers={"If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    writer.close()
+    news = client.get("/api/v1/runs/latest/head", headers={"If-None-Match": tag})
+    assert body(news)["status"] == "finished"
+
+
+def test_since(client, ended):
+    answer = body(client.get(f"/api/v1/runs/{ended}/since/0"))
+    assert (answer["seq"], answer["more"]) == (6, False)
+    assert answer["scalars"] == {"loss": {"step": [0, 1, 2, 3], "value": [0.0, 1.0, None, None]}}
+    assert answer["frames"] == {"slice/random": {"seq": [5], "step": [3], "lo": [0.0], "hi": [8.0]}}
+    assert answer["events"] == [
+        {"seq": 6, "step": 3, "kind": "finding", "text": "The loss diverges.", "data": {"kind": "divergence"}}
+    ]
+
+
+def test_since_goes_on_where_it_ended(client, ended):
+    first = body(client.get(f"/api/v1/runs/{ended}/since/0?limit=3"))
+    assert (first["seq"], first["more"], first["scalars"]["loss"]["step"]) == (3, True, [0, 1, 2])
+    rest = body(client.get(f"/api/v1/runs/{ended}/since/{first['seq']}"))
+    assert (rest["seq"], rest["more"], rest["scalars"]["loss"]["step"]) == (6, False, [3])
+    assert body(client.get(f"/api/v1/runs/{ended}/since/6"))["scalars"] == {}
+    assert body(client.get(f"/api/v1/runs/{ended}/since/0?limit=-5"))["seq"] == 1
+
+
+def test_a_frame_is_its_bytes_for_ever(client, ended, root):
+    response = client.get(f"/api/v1/runs/{ended}/frames/5.bin")
+    assert response.status_code == 200
+    assert response.mimetype == "application/octet-stream"
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert response.data == open_run(ended, root).frame_bytes(5)
+    np.testing.assert_array_equal(Measurement.from_bytes(response.data).loss, np.arange(9.0).reshape(3, 3))
+
+
+def test_a_frame_of_the_latest_run_is_not_cached(client, ended):
+    """Tomorrow another run is the latest, and has another frame 5."""
+    response = client.get("/api/v1/runs/latest/frames/5.bin")
+    assert response.status_code == 200
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_latest_is_the_newest_run(client, ended, root):
+    with RunWriter.create(root, name="newer") as writer:
+        pass
+    assert body(client.get("/api/v1/runs/latest/manifest"))["id"] == writer.id
+
+
+def test_manifest(client, ended):
+    manifest = body(client.get(f"/api/v1/runs/{ended}/manifest"))
+    assert (manifest["id"], manifest["name"], manifest["config"]) == (ended, "<b>digits</b>", {"lr": 0.1})
+
+
+@pytest.mark.parametrize("kind", ["pause", "resume", "stop"])
+def test_a_command_reaches_the_trainer(client, writer, kind):
+    assert body(client.post(f"/api/v1/runs/{writer.id}/commands", json={"kind": kind})) == {"seq": 1}
+    commands = []
+    while not commands:
+        commands = writer.commands()
+    assert [(command.kind, command.params) for command in commands] == [(kind, {})]
+
+
+@pytest.mark.parametrize("sent", [{"kind": "explode"}, {}, [], "pause", 3, {"kind": ["pause"]}, {"kind": None}])
+def test_other_commands_are_refused(client, writer, root, sent):
+    assert (
+        "kind must be one of pause, resume, stop"
+        in body(client.post(f"/api/v1/runs/{writer.id}/commands", json=sent), 400)["error"]
+    )
+    assert not (root / writer.id / "control.sqlite").exists()
+
+
+def test_broken_json_is_refused(client, writer):
+    response = client.post(f"/api/v1/runs/{writer.id}/commands", data="{", headers={"Content-Type": "application/json"})
+    assert body(response, 400)["error"]
+
+
+def test_a_run_that_ended_takes_no_commands(client, ended):
+    answer = body(client.post(f"/api/v1/runs/{ended}/commands", json={"kind": "stop"}), 409)
+    assert "nobody is there" in answer["error"]
+
+
+def test_a_read_only_server_takes_no_commands(writer, root):
+    client = create_server(root, read_only=True, page=blank).server.test_client()
+    assert "--read-only" in body(client.post(f"/api/v1/runs/{writer.id}/commands", json={"kind": "stop"}), 403)["error"]
+    assert not (root / writer.id / "control.sqlite").exists()
+    assert client.get(f"/api/v1/runs/{writer.id}/head").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("runs/nope/head", 404),
+        ("runs/nope/since/0", 404),
+        ("runs/nope/manifest", 404),
+        ("runs/ID/frames/1.bin", 404),  # a scalar's number
+        ("runs/ID/frames/99.bin", 404),
+        ("runs/ID/frames/-1.bin", 404),
+        ("runs/ID/frames/x.bin", 404),
+        ("runs/ID/frames/99999999999999999999.bin", 404),
+        ("runs/ID/since/99999999999999999999", 404),
+        ("runs/ID/since/x", 404),
+        ("runs/ID/nope", 404),
+        ("nope", 404),
+        ("", 404),
+    ],
+)
+def test_what_is_not_there_is_said_in_json(client, ended, path, status):
+    assert body(client.get(f"/api/v1/{path.replace('ID', ended)}"), status)["error"]
+
+
+@pytest.mark.parametrize(
+    "run_id", ["..", "../runs", "%2e%2e", "..%2f..%2fetc", "%2fetc", "a%00b", "a%5cb", ".hidden", "a%20b", "a" * 999]
+)
+@pytest.mark.parametrize("what", ["head", "manifest", "since/0", "frames/1.bin"])
+def test_nothing_outside_the_root_is_read(client, ended, run_id, what):
+    response = client.get(f"/api/v1/runs/{run_id}/{what}")
+    assert response.status_code in (400, 404)
+    assert response.mimetype == "application/json"
+
+
+def test_a_run_that_cannot_be_read_is_an_error_of_its_own(client, ended, root):
+    (root / ended / "run.sqlite").write_text("not a database" * 1000)
+    assert "not a database" in body(client.get(f"/api/v1/runs/{ended}/head"), 500)["error"]
