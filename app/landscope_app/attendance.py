@@ -22,7 +22,7 @@ __all__ = ["attend"]
 # A trainer that was asked to end writes its last records first.
 _PATIENCE = 15.0
 _POLL = 0.2
-_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def attend(
@@ -54,7 +54,10 @@ def attend(
     server = bind(runs, host=host, port=port, token=token, read_only=read_only)
     print(f"Landscope is on {server.url}", flush=True)
     for ending in _ENDINGS:
-        signal.signal(ending, _interrupt)
+        # What nohup ignores stays ignored. SIGINT, which shells ignore for background jobs, does not: the program would
+        # inherit that, and could not be ended gently.
+        if ending == signal.SIGINT or signal.getsignal(ending) != signal.SIG_IGN:
+            signal.signal(ending, _interrupt)
     threading.Thread(target=server.run, name="landscope-server", daemon=True).start()
     environment = {**os.environ, "LANDSCOPE_RUNS": str(runs.absolute()), "LANDSCOPE_PROGRESS": "1"}
     # In a session of its own, so that Ctrl-C reaches it once and through here.
