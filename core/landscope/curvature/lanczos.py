@@ -68,6 +68,7 @@ class KrylovSpace:
         self._basis = start.new_empty(8, len(start))
         self._projected = np.zeros((0, 0))
         self._coupling = np.zeros(0)
+        self._crossing = np.zeros((len(self._locked), 0))
         self.norm = 0.0
         self._next = self._direction(start)
 
@@ -102,6 +103,8 @@ class KrylovSpace:
                 "lower the learning rate, or measure in float64"
             )
         self.norm = max(self.norm, length)
+        across = (self._locked @ image).to(torch.float64).cpu().numpy()
+        self._crossing = np.column_stack([self._crossing, across])
         projected = np.zeros((size + 1, size + 1))
         projected[:size, :size] = self._projected
         projected[size, :size] = projected[:size, size] = self._coupling
@@ -125,6 +128,7 @@ class KrylovSpace:
         self._basis[:keep] = kept
         self._projected = np.diag(values[:keep])
         self._coupling = self._coupling @ rotation
+        self._crossing = self._crossing @ rotation
 
     def ritz_values(self) -> tuple[np.ndarray, np.ndarray]:
         """All Ritz values (m,), descending, and their residuals (m,)."""
@@ -135,12 +139,16 @@ class KrylovSpace:
         """The k leading Ritz vectors (k, P)."""
         return self._combine(self._eigen()[1][:, :k])
 
+    def crossing(self, k: int) -> np.ndarray:
+        """Y A u for the k leading Ritz vectors u, (l, k): what locking left out."""
+        product: np.ndarray = self._crossing @ self._eigen()[1][:, :k]
+        return product
+
     def _eigen(self) -> tuple[np.ndarray, np.ndarray]:
-        values, rotation = np.linalg.eigh(self._projected)
-        return values[::-1], rotation[:, ::-1]
+        return _descending(self._projected)
 
     def _combine(self, rotation: np.ndarray) -> Tensor:
-        weights = torch.as_tensor(rotation.T.copy()).to(self._basis)
+        weights = torch.as_tensor(rotation.T).to(self._basis)
         return weights @ self._basis[: self.size]
 
     def _append(self, vector: Tensor) -> None:
@@ -217,7 +225,7 @@ def all_leading_eigenpairs(
         space = KrylovSpace(operator, fresh, generator, locked=found.vectors)
         budget = max_products - found.products
         more = _lead(space, 1, tolerance, budget, floor=float(found.values[-1]))
-        merged = _merge(found, more)
+        merged = _merge(found, more, space.crossing(1))
         if more.values[0] <= found.values[-1] + found.errors[-1]:
             return merged
         found = merged
@@ -265,21 +273,27 @@ def _nothing_above(floor: float, largest: float, least: float, dimension: int, p
     return chance < _DOUBT
 
 
-def _merge(found: RitzPairs, more: RitzPairs) -> RitzPairs:
-    """The leading pairs of two sets, the second orthogonal to the first, as many as the first has."""
+def _merge(found: RitzPairs, more: RitzPairs, crossing: np.ndarray) -> RitzPairs:
+    """As many pairs as in `found` from the span of both, by Rayleigh and Ritz; `crossing` is V A U^T of the two."""
     k = len(found.values)
-    # A u leaves the complement by no more than the residuals of the locked vectors.
-    residuals = np.hypot(more.residuals, np.linalg.norm(found.residuals))
-    values = np.concatenate([found.values, more.values])
-    order = np.argsort(-values, kind="stable")[:k]
+    projected = np.block([[np.diag(found.values), crossing], [crossing.T, np.diag(more.values)]])
+    values, rotation = (part[..., :k] for part in _descending(projected))
+    vectors = torch.cat([found.vectors, more.vectors])
+    shares, origin = np.abs(rotation), np.abs(rotation).argmax(0)
     return RitzPairs(
-        values[order],
-        torch.cat([found.vectors, more.vectors])[torch.as_tensor(order, device=found.vectors.device)],
-        np.concatenate([found.residuals, residuals])[order],
-        np.concatenate([found.errors, more.errors])[order],
-        np.concatenate([found.converged, more.converged])[order],
+        values,
+        torch.as_tensor(rotation.T).to(vectors) @ vectors,
+        np.concatenate([found.residuals, more.residuals]) @ shares,  # of the sum of the rotated defects
+        np.concatenate([found.errors, more.errors])[origin],
+        np.concatenate([found.converged, more.converged])[origin],
         found.products + more.products,
     )
+
+
+def _descending(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues, descending, and eigenvectors, in columns, of a symmetric matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return values[::-1].copy(), vectors[:, ::-1].copy()
 
 
 def _norm(vector: Tensor) -> float:
