@@ -97,7 +97,7 @@ def forward_pass(objective: Objective, layer: str | None, theta: Tensor | None) 
     modules = dict(objective.model.named_modules(remove_duplicate=False))
     if layer is not None and layer not in modules:
         raise ValueError(f"the model has no layer {layer!r}; {_suggestion(layer, modules)}")
-    named = objective.layout.unflatten(objective.theta() if theta is None else theta)
+    named = objective.layout.unflatten(objective.theta() if theta is None else theta.detach())
     objective.work.forwards += 1
     pieces, outputs, reads = [], [], True
     with torch.no_grad(), _hooks(modules, layer) as seen:

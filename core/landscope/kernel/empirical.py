@@ -63,8 +63,9 @@ def ntk(
             "other examples of its batch; use an objective with batch_norm='eval'"
         )
     generator = torch.Generator().manual_seed(seed)
-    probe = objective.subset(torch.randperm(objective.examples, generator=generator)[:n])
-    with probe.measuring() as meter, torch.enable_grad():
+    chosen = torch.randperm(objective.examples, generator=generator)[:n]
+    probe = objective.subset(chosen) if n < objective.examples else objective
+    with probe.measuring() as meter, probe._differentiating():
         gram, outputs = _gram(probe, theta, kind)
         labels = probe.labels()
         eigenvalues = torch.linalg.eigvalsh(gram).flip(0).cpu().numpy()
@@ -84,7 +85,7 @@ def ntk(
 
 def _gram(probe: Objective, theta: Tensor | None, kind: Contracted) -> tuple[Tensor, int]:
     """The kernel (n, n), and the number of outputs."""
-    vector = probe.theta() if theta is None else theta.detach()
+    vector = probe.theta() if theta is None else theta.detach().clone()  # a clone may have derivatives in any mode
     parameters = {name: tensor.detach().requires_grad_() for name, tensor in probe.layout.unflatten(vector).items()}
     batches = _together(list(probe.batches_on_device()))
     widths = set()
@@ -115,20 +116,18 @@ def _gram(probe: Objective, theta: Tensor | None, kind: Contracted) -> tuple[Ten
 def _together(batches: list[tuple[Any, int]]) -> list[tuple[Any, int]]:
     """The batches as one, where their tensors differ in nothing but the number of examples."""
     leaves = [tree_flatten(batch) for batch, _ in batches]
-    if len({str((spec, [_form(leaf) for leaf in found])) for found, spec in leaves}) > 1:
+    sizes = [size for _, size in batches]
+    forms = [(spec, *(_form(leaf, size) for leaf in found)) for (found, spec), size in zip(leaves, sizes, strict=True)]
+    if None in forms[0] or any(form != forms[0] for form in forms):
         return batches
-    joined = [
-        torch.cat(column) if isinstance(column[0], Tensor) and column[0].ndim > 0 else column[0]
-        for column in zip(*(found for found, _ in leaves), strict=True)
-    ]
-    return [(tree_unflatten(joined, leaves[0][1]), sum(size for _, size in batches))]
+    joined = [torch.cat(column) for column in zip(*(found for found, _ in leaves), strict=True)]
+    return [(tree_unflatten(joined, leaves[0][1]), sum(sizes))]
 
 
-def _form(leaf: Any) -> Any:
-    """What must agree for two leaves to be joined: shape without examples, type, and the value of what has no rows."""
-    if not isinstance(leaf, Tensor):
-        return leaf
-    return (leaf.shape[1:], leaf.dtype) if leaf.ndim > 0 else leaf.item()
+def _form(leaf: Any, size: int) -> tuple[torch.Size, torch.dtype] | None:
+    """Shape and type of one example's part of a leaf; None where it has no row for each of `size` examples."""
+    has_rows = isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == size
+    return (leaf.shape[1:], leaf.dtype) if has_rows else None
 
 
 def _rows(output: Any) -> Tensor:

@@ -46,9 +46,17 @@ def recorded(outputs: Outputs, parameters: Mapping[str, Tensor], batch: Any, siz
         parameters: All parameters of theta, leaves of the graph.
         batch: The batch.
         size: Its number b of examples.
+
+    Raises:
+        ValueError: if the outputs do not have one row for each example.
     """
     with Recorder(parameters, size) as recorder:
         output = outputs(parameters, batch)
+    if len(output) != size:
+        raise ValueError(
+            f"the model's output has {len(output)} rows for {size} examples, expected one row for each; "
+            "pass forward=lambda model, batch: ... that returns such rows"
+        )
     uses = tuple(recorder.uses)
     candidates = {
         name: tuple(number for number, use in enumerate(uses) if name in use.names)

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.func import vjp, vmap
 from torch.utils._pytree import tree_map
 
-from landscope.batches import batch_size_of
+from landscope.batches import Batches
 from landscope.derivatives import accumulator
+from landscope.evaluation import vmapped
 
 __all__ = ["Outputs", "gram_of_rows"]
 
@@ -50,48 +51,52 @@ def gram_of_rows(
         numel = sum(parameters[name].numel() for name in group)
         for directions in torch.eye(width, dtype=like.dtype, device=like.device).split(max(1, BUDGET // (n * numel))):
             try:
-                rows = torch.cat([rows_of(outputs, parameters, group, batch, directions) for batch, _ in batches])
-            except (RuntimeError, ValueError, NotImplementedError) as reason:
+                rows = torch.cat([rows_of(outputs, parameters, group, *batch, directions) for batch in batches])
+            except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as reason:
                 if rows_of is _rows_in_turn:
                     raise
                 logger.info("gradients are computed example by example: vmap refused the model (%s)", reason)
                 rows_of = _rows_in_turn
-                rows = torch.cat([rows_of(outputs, parameters, group, batch, directions) for batch, _ in batches])
+                rows = torch.cat([rows_of(outputs, parameters, group, *batch, directions) for batch in batches])
             rows = rows.flatten(1).to(torch.promote_types(rows.dtype, torch.float32))
             gram += rows @ rows.T
     return gram
 
 
 def _rows_at_once(
-    outputs: Outputs, parameters: Mapping[str, Tensor], names: Sequence[str], batch: Any, directions: Tensor
+    outputs: Outputs, parameters: Mapping[str, Tensor], names: Sequence[str], batch: Any, size: int, directions: Tensor
 ) -> Tensor:
     """The gradients (b, k, Q) of k combinations (k, C) of the outputs, flattened together over the named parameters."""
     fixed = {name: tensor.detach() for name, tensor in parameters.items()}
     chosen = {name: fixed[name] for name in names}
 
     def of_example(example: Any, directions: Tensor) -> Tensor:
-        single = tree_map(lambda leaf: leaf.unsqueeze(0) if _has_rows(leaf) else leaf, example)
+        single = tree_map(lambda leaf, dim: leaf if dim is None else leaf.unsqueeze(0), example, in_dims)
 
         def of_parameters(some: dict[str, Tensor]) -> Tensor:
             return outputs({**fixed, **some}, single).squeeze(0)
 
         pull = vjp(of_parameters, chosen)[1]
         (gradients,) = vmap(pull)(directions)
-        return torch.cat([gradients[name].flatten(1) for name in names], dim=1)
+        return torch.cat([gradients[name].reshape(len(directions), -1) for name in names], dim=1)
 
-    in_dims = tree_map(lambda leaf: 0 if _has_rows(leaf) else None, batch)
-    rows: Tensor = vmap(of_example, in_dims=(in_dims, None))(batch, directions)
+    def has_rows(leaf: Any) -> bool:
+        return isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == size
+
+    in_dims = tree_map(lambda leaf: 0 if has_rows(leaf) else None, batch)
+    rows: Tensor = vmapped(of_example, in_dims=(in_dims, None))(batch, directions)
     return rows
 
 
 def _rows_in_turn(
-    outputs: Outputs, parameters: Mapping[str, Tensor], names: Sequence[str], batch: Any, directions: Tensor
+    outputs: Outputs, parameters: Mapping[str, Tensor], names: Sequence[str], batch: Any, size: int, directions: Tensor
 ) -> Tensor:
     """The same, one example after the other."""
     leaves = [parameters[name].detach().clone().requires_grad_() for name in names]
     replaced = {**parameters, **dict(zip(names, leaves, strict=True))}
     rows = []
-    for single in _examples(batch):
+    for position in range(size):
+        (single,) = Batches((batch,), (size,)).select(torch.tensor([position])).items
         output = outputs(replaced, single).squeeze(0)
         for direction in directions:
             pieces = torch.autograd.grad(
@@ -111,12 +116,3 @@ def _groups(sizes: Mapping[str, int], most: int) -> Iterator[list[str]]:
         group.append(name)
     if group:
         yield group
-
-
-def _examples(batch: Any) -> Iterator[Any]:
-    for i in range(batch_size_of(batch)):
-        yield tree_map(lambda leaf, i=i: leaf[i : i + 1] if _has_rows(leaf) else leaf, batch)
-
-
-def _has_rows(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor) and leaf.ndim > 0
