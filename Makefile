@@ -10,8 +10,6 @@ TORCH  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 PYTHON ?= python3 python3.13 python3.12 python3.11 python3.14 python
 
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
-CHROMES   := chromium chromium-browser google-chrome google-chrome-stable \
-             '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -46,6 +44,9 @@ browser: setup ## Test the page in a real browser
 
 packaging: $(VENV)/.dev ## Test the wheel in an empty environment, and the Dockerfile
 	$(PY) -m pytest -m packaging
+
+screenshots: setup ## Take pictures of the newest run's page, into test-results/screenshots
+	$(PY) -m tests.browser.screenshots
 
 clean: ## Remove what tools left behind (keeps .venv and runs)
 	rm -rf build dist test-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -99,7 +100,7 @@ else
 endif
 
 chrome: $(VENV)/.dev
-	@for chrome in $(CHROMES); do command -v "$$chrome" >/dev/null && exit; done; \
+	@$(PY) -c 'import sys; from tests.browser.chromium import executable; sys.exit(not executable())' && exit; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "no Chrome or Chromium found: installing the distribution's"; \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
