@@ -49,7 +49,7 @@ class Classification:
 
     def labels(self, target: Tensor) -> Tensor:
         """The class of each position, (n,) or (n, ...)."""
-        return target.argmax(1) if self.one_hot else target
+        return target.int().argmax(1) if self.one_hot else target
 
     def right(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """How many positions have their class as the largest output, and of how many; ignored ones are left out."""
