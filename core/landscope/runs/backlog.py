@@ -10,11 +10,12 @@ __all__ = ["Backlog", "Batch", "PendingEvent", "PendingFrame", "PendingScalars"]
 
 
 class PendingScalars(NamedTuple):
-    """Numbers of one step that came in one call."""
+    """Numbers of one step that came in one call; `data` has a little-endian float64 for each name."""
 
     step: int
     wall: float
-    values: dict[str, float]
+    names: tuple[str, ...]
+    data: bytes
 
 
 class PendingFrame(NamedTuple):
@@ -61,7 +62,7 @@ class Backlog:
     """
 
     def __init__(
-        self, max_values: int = 200_000, max_frame_bytes: int = 128 * 1024 * 1024, max_events: int = 10_000
+        self, max_values: int = 500_000, max_frame_bytes: int = 128 * 1024 * 1024, max_events: int = 10_000
     ) -> None:
         self.dropped = 0
         self._max_values = max_values
@@ -76,7 +77,7 @@ class Backlog:
     def add_scalars(self, record: PendingScalars) -> None:
         """Append numbers."""
         self._scalars.append(record)
-        self._values += len(record.values)
+        self._values += len(record.names)
         if self._values > self._max_values:
             self._thin()
 
@@ -103,7 +104,7 @@ class Backlog:
     def put_back(self, batch: Batch) -> None:
         """Return what could not be written to the front, as far as it fits."""
         self._scalars = batch.scalars + self._scalars
-        self._values = sum(len(record.values) for record in self._scalars)
+        self._values = sum(len(record.names) for record in self._scalars)
         while self._values > self._max_values and len(self._scalars) > 1:
             self._thin()
         self._frames.extendleft(reversed(batch.frames))
@@ -116,14 +117,13 @@ class Backlog:
         kept: list[PendingScalars] = []
         keep: dict[tuple[str, ...], bool] = {}
         for record in reversed(self._scalars):
-            names = tuple(record.values)
-            if keep.setdefault(names, True):
+            if keep.setdefault(record.names, True):
                 kept.append(record)
-            keep[names] = not keep[names]
+            keep[record.names] = not keep[record.names]
         kept.reverse()
         self.dropped += len(self._scalars) - len(kept)
         self._scalars = kept
-        self._values = sum(len(record.values) for record in kept)
+        self._values = sum(len(record.names) for record in kept)
 
     def _drop_frames(self) -> None:
         while self._frame_bytes > self._max_frame_bytes and len(self._frames) > 1:

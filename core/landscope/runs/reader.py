@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,8 @@ from landscope.runs.schema import BLOBS, DATABASE, reading
 from landscope.runs.status import Process, RunStatus, observed_status
 
 __all__ = ["Event", "FrameRef", "Head", "Increment", "Run"]
+
+Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Run:
         return Head(seq, step, total, observed, age, dropped)
 
     def since(self, seq: int, limit: int = 20_000) -> Increment:
-        """What came after number `seq`, oldest first, at most `limit` records.
+        """What came after number `seq`, oldest first: at most `limit` calls for scalars, frames and events.
 
         Raises:
             ValueError: if `limit` is not positive.
@@ -132,11 +134,11 @@ class Run:
             raise ValueError(f"limit must be positive, got {limit}")
         with self._reading() as source:
             newest = source.execute("SELECT seq FROM head").fetchone()[0]
-            upto = min(newest, seq + limit)  # numbers have no gaps, so this counts records
-            names = dict(source.execute("SELECT id, name FROM name"))
+            upto = min(newest, seq + limit)  # numbers have no gaps
+            names = _names(source)
             between = (seq, upto)
             scalars = source.execute(
-                "SELECT name, step, value FROM scalar WHERE seq > ? AND seq <= ? ORDER BY seq", between
+                "SELECT series, seq, step, data FROM scalar WHERE seq > ? AND seq <= ? ORDER BY seq", between
             ).fetchall()
             frames = source.execute(
                 "SELECT name, seq, step, lo, hi FROM frame WHERE seq > ? AND seq <= ? ORDER BY seq", between
@@ -146,10 +148,10 @@ class Run:
             ).fetchall()
         return Increment(
             seq=max(seq, upto),
-            scalars={names[name]: (_ints(steps), _floats(values)) for name, (steps, values) in _columns(scalars, 2)},
+            scalars=_curves(scalars, names),
             frames={
                 name: (_ints(seqs), _ints(steps), _floats(lo), _floats(hi))
-                for name, (seqs, steps, lo, hi) in _columns(frames, 4)
+                for name, (seqs, steps, lo, hi) in _columns(frames).items()
             },
             events=[_event(*row) for row in events],
             more=upto < newest,
@@ -158,7 +160,7 @@ class Run:
     def scalar_names(self) -> list[str]:
         """The names of all scalars so far, in alphabetical order."""
         with self._reading() as source:
-            return [name for (name,) in source.execute("SELECT name FROM name ORDER BY name")]
+            return sorted({name for names in _names(source).values() for name in names})
 
     def scalars(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps (n,) and values (n,) of a scalar, in the order they were recorded.
@@ -167,13 +169,13 @@ class Run:
             KeyError: if the run has no scalar of that name.
         """
         with self._reading() as source:
-            number = source.execute("SELECT id FROM name WHERE name = ?", (name,)).fetchone()
-            if number is None:
-                names = ", ".join(known for (known,) in source.execute("SELECT name FROM name ORDER BY name"))
-                raise KeyError(f"run {self.id} has no scalar {name!r}, expected one of: {names}")
-            rows = source.execute("SELECT step, value FROM scalar WHERE name = ? ORDER BY seq", number).fetchall()
-        steps, values = zip(*rows, strict=True)
-        return _ints(steps), _floats(values)
+            series = {number: names for number, names in _names(source).items() if name in names}
+            query = "SELECT series, seq, step, data FROM scalar WHERE series = ? ORDER BY seq"
+            rows = [row for number in series for row in source.execute(query, (number,))]
+        if not series:
+            known = ", ".join(self.scalar_names()) or "none"
+            raise KeyError(f"run {self.id} has no scalar {name!r}; it has: {known}")
+        return _curves(rows, series)[name]
 
     def frames(self, name: str | None = None) -> list[FrameRef]:
         """All stored measurements, or those of one name, oldest first."""
@@ -243,19 +245,39 @@ def _event(seq: int, step: int, kind: str, text: str, data: str | None) -> Event
     return Event(seq, step, kind, text, None if data is None else json.loads(data))
 
 
-def _columns(rows: list[tuple[Any, ...]], width: int) -> Iterator[tuple[Any, list[list[Any]]]]:
-    """Rows (key, a, b, ...) as columns ([a...], [b...], ...) of each key, in the order keys first appear."""
+def _names(source: sqlite3.Connection) -> dict[int, list[str]]:
+    """The names of every series."""
+    return {number: json.loads(names) for number, names in source.execute("SELECT id, names FROM series")}
+
+
+def _curves(rows: Rows, names: dict[int, list[str]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Rows (series, seq, step, data) as the steps and values of each name, in the order of `seq`."""
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    for series, (seqs, steps, data) in _columns(rows).items():
+        values = np.frombuffer(b"".join(data), dtype="<f8").reshape(len(data), -1)
+        for name, column in zip(names[series], values.T, strict=True):
+            parts.setdefault(name, []).append((_ints(seqs), _ints(steps), column))
+    curves = {}
+    for name, found in parts.items():
+        order = np.argsort(np.concatenate([seqs for seqs, _, _ in found]))
+        curves[name] = (
+            np.concatenate([steps for _, steps, _ in found])[order],
+            np.concatenate([values for _, _, values in found])[order],
+        )
+    return curves
+
+
+def _columns(rows: Rows) -> dict[Any, list[tuple[Any, ...]]]:
+    """Rows (key, a, b, ...) as columns [(a, ...), (b, ...), ...] of each key, in the order keys first appear."""
     groups: dict[Any, list[tuple[Any, ...]]] = {}
     for row in rows:
         groups.setdefault(row[0], []).append(row)
-    for key, group in groups.items():
-        columns = list(zip(*group, strict=True))
-        yield key, [list(column) for column in columns[1 : width + 1]]
+    return {key: list(zip(*group, strict=True))[1:] for key, group in groups.items()}
 
 
-def _ints(column: Any) -> np.ndarray:
+def _ints(column: Sequence[int]) -> np.ndarray:
     return np.array(column, dtype=np.int64)
 
 
-def _floats(column: Any) -> np.ndarray:
-    return np.array(column, dtype=np.float64)  # None, as SQLite returns a NaN, becomes NaN
+def _floats(column: Sequence[float | None]) -> np.ndarray:
+    return np.array(column, dtype=np.float64)  # NULL becomes NaN

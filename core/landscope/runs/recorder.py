@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import sqlite3
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Recorder:
         self._folder = folder
         self._connection = open_for_writing(folder / DATABASE)
         self._identity = _identity(folder / DATABASE)
-        self._names: dict[str, int] = {}
+        self._series: dict[tuple[str, ...], int] = {}
 
     def commit(self, batch: Batch, pulse: Pulse) -> None:
         """Write a batch and the trainer's pulse.
@@ -65,7 +66,7 @@ class Recorder:
         ]
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            names, seq = self._insert(batch, shas)
+            series, seq = self._insert(batch, shas)
             self._connection.execute(
                 "UPDATE head SET seq = ?, step = ?, total = ?, status = ?, heartbeat = ?, dropped = ?",
                 (seq, pulse.step, pulse.total, pulse.status.value, pulse.heartbeat, pulse.dropped),
@@ -76,7 +77,7 @@ class Recorder:
                 self._connection.execute("ROLLBACK")
             raise
         self.seq = seq
-        self._names.update(names)
+        self._series.update(series)
 
     def close(self) -> None:
         """Fold the write-ahead log into the database and let go of it."""
@@ -89,20 +90,16 @@ class Recorder:
         finally:
             self._connection.close()
 
-    def _insert(self, batch: Batch, shas: list[str | None]) -> tuple[dict[str, int], int]:
-        """Insert the rows; returns the names that are new and the last number given out."""
-        fresh: dict[str, int] = {}
+    def _insert(self, batch: Batch, shas: list[str | None]) -> tuple[dict[tuple[str, ...], int], int]:
+        """Insert the rows; returns the series that are new and the last number given out."""
+        fresh: dict[tuple[str, ...], int] = {}
+        for record in batch.scalars:
+            if record.names not in self._series and record.names not in fresh:
+                fresh[record.names] = len(self._series) + len(fresh) + 1
         seqs = itertools.count(self.seq + 1)
         scalars = [
-            (
-                next(seqs),
-                step,
-                self._names.get(name) or fresh.setdefault(name, len(self._names) + len(fresh) + 1),
-                value,
-                wall,
-            )
-            for step, wall, values in batch.scalars
-            for name, value in values.items()
+            (next(seqs), step, fresh.get(names) or self._series[names], data, wall)
+            for step, wall, names, data in batch.scalars
         ]
         frames = [
             (next(seqs), frame.step, frame.name, frame.kind, len(frame.data), *(frame.span or (None, None)), frame.wall)
@@ -111,8 +108,10 @@ class Recorder:
         ]
         events = [(next(seqs), event.step, event.kind, event.text, event.data, event.wall) for event in batch.events]
         insert = self._connection.executemany
-        insert("INSERT INTO name (name, id) VALUES (?, ?)", fresh.items())
-        insert("INSERT INTO scalar (seq, step, name, value, wall) VALUES (?, ?, ?, ?, ?)", scalars)
+        insert(
+            "INSERT INTO series (id, names) VALUES (?, ?)", [(id_, json.dumps(names)) for names, id_ in fresh.items()]
+        )
+        insert("INSERT INTO scalar (seq, step, series, data, wall) VALUES (?, ?, ?, ?, ?)", scalars)
         insert(
             "INSERT INTO frame (seq, step, name, kind, nbytes, lo, hi, wall, sha, data) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import sqlite3
+import struct
 import sys
 import threading
 import time
@@ -131,7 +132,12 @@ class RunWriter:
             RuntimeError: if the run is closed.
             TypeError: if a value is not a number.
         """
-        record = PendingScalars(int(step), time.time(), {str(name): float(value) for name, value in values.items()})
+        if not values:
+            return
+        numbers = [float(value) for value in values.values()]
+        record = PendingScalars(
+            int(step), time.time(), tuple(map(str, values)), struct.pack(f"<{len(numbers)}d", *numbers)
+        )
         with self._lock:
             self._check_open()
             self._step = max(self._step, record.step)

@@ -3,13 +3,17 @@ from collections import Counter
 from landscope.runs.backlog import Backlog, PendingEvent, PendingFrame, PendingScalars
 
 
+def scalars(step, *names):
+    return PendingScalars(step, 0.0, names, bytes(8 * len(names)))
+
+
 def frame(step, size):
     return PendingFrame(step, 0.0, "f", "k", None, bytes(size))
 
 
 def test_it_gives_back_what_it_got_once():
     backlog = Backlog()
-    backlog.add_scalars(PendingScalars(1, 0.0, {"a": 1.0}))
+    backlog.add_scalars(scalars(1, "a"))
     backlog.add_frame(frame(2, 10))
     backlog.add_event(PendingEvent(3, 0.0, "k", "t", None))
     batch = backlog.take()
@@ -24,11 +28,11 @@ def test_it_gives_back_what_it_got_once():
 def test_put_back_goes_to_the_front():
     backlog = Backlog()
     for step in (1, 2):
-        backlog.add_scalars(PendingScalars(step, 0.0, {"a": 1.0}))
+        backlog.add_scalars(scalars(step, "a"))
         backlog.add_frame(frame(step, 10))
         backlog.add_event(PendingEvent(step, 0.0, "k", "t", None))
     first = backlog.take()
-    backlog.add_scalars(PendingScalars(3, 0.0, {"a": 1.0}))
+    backlog.add_scalars(scalars(3, "a"))
     backlog.add_frame(frame(3, 10))
     backlog.add_event(PendingEvent(3, 0.0, "k", "t", None))
     backlog.put_back(first)
@@ -40,7 +44,7 @@ def test_put_back_goes_to_the_front():
 def test_scalars_thin_evenly_and_keep_the_newest():
     backlog = Backlog(max_values=100)
     for step in range(101):
-        backlog.add_scalars(PendingScalars(step, 0.0, {"a": 1.0}))
+        backlog.add_scalars(scalars(step, "a"))
     assert [record.step for record in backlog.take().scalars] == list(range(0, 101, 2))
     assert backlog.dropped == 50
 
@@ -49,9 +53,9 @@ def test_thinning_spares_every_name():
     """Calls alternate between two sets of names: dropping every second call would lose one of them altogether."""
     backlog = Backlog(max_values=100)
     for step in range(51):
-        backlog.add_scalars(PendingScalars(step, 0.0, {"a": 1.0}))
-        backlog.add_scalars(PendingScalars(step, 0.0, {"b": 1.0}))
-    counts = Counter(name for record in backlog.take().scalars for name in record.values)
+        backlog.add_scalars(scalars(step, "a"))
+        backlog.add_scalars(scalars(step, "b"))
+    counts = Counter(name for record in backlog.take().scalars for name in record.names)
     assert set(counts) == {"a", "b"}
     assert abs(counts["a"] - counts["b"]) <= 2
 
@@ -59,11 +63,11 @@ def test_thinning_spares_every_name():
 def test_memory_stays_bounded_however_long_the_disk_is_away():
     backlog = Backlog(max_values=1000)
     for step in range(50_000):
-        backlog.add_scalars(PendingScalars(step, 0.0, {"a": 1.0, "b": 2.0}))
+        backlog.add_scalars(scalars(step, "a", "b"))
         if step % 5000 == 0:
             backlog.put_back(backlog.take())
     kept = backlog.take().scalars
-    assert sum(len(record.values) for record in kept) <= 1000
+    assert sum(len(record.names) for record in kept) <= 1000
     assert backlog.dropped == 50_000 - len(kept)
     assert kept[-1].step == 49_999
 

@@ -24,7 +24,7 @@ def finished(tmp_path, plane):
 
 def test_since_gives_columns(finished):
     increment = finished.since(0)
-    assert (increment.seq, increment.more) == (26, False)
+    assert (increment.seq, increment.more) == (16, False)
     np.testing.assert_array_equal(increment.scalars["a"][0], np.arange(10))
     np.testing.assert_array_equal(increment.scalars["b"][1], -np.arange(10))
     seqs, steps, lo, hi = increment.frames["slice/random"]
@@ -37,19 +37,19 @@ def test_since_gives_columns(finished):
 
 
 def test_since_the_end_is_empty(finished):
-    increment = finished.since(26)
-    assert (increment.seq, increment.scalars, increment.frames, increment.events) == (26, {}, {}, [])
+    increment = finished.since(16)
+    assert (increment.seq, increment.scalars, increment.frames, increment.events) == (16, {}, {}, [])
     assert not increment.more
     assert finished.since(1000).seq == 1000
 
 
-@pytest.mark.parametrize("limit", [1, 2, 7, 26, 100])
+@pytest.mark.parametrize("limit", [1, 2, 7, 16, 100])
 def test_increments_add_up_to_the_whole(finished, limit):
     seq, gathered, frames, events, calls = 0, {"a": [], "b": []}, [], [], 0
     while True:
         increment = finished.since(seq, limit=limit)
         calls += 1
-        records = sum(len(steps) for steps, _ in increment.scalars.values()) + len(increment.events)
+        records = len(increment.scalars["a"][0] if increment.scalars else []) + len(increment.events)
         records += sum(len(columns[0]) for columns in increment.frames.values())
         assert records == increment.seq - seq <= limit
         for name, (steps, _) in increment.scalars.items():
@@ -59,7 +59,7 @@ def test_increments_add_up_to_the_whole(finished, limit):
         seq = increment.seq
         if not increment.more:
             break
-    assert calls == -(-26 // limit)
+    assert calls == -(-16 // limit)
     assert gathered == {"a": list(range(10)), "b": list(range(10))}
     assert frames == [frame.seq for frame in finished.frames()]
     assert events == finished.events()
@@ -79,7 +79,7 @@ def test_a_measurement_is_the_newest_at_or_before_the_step(finished):
 
 
 def test_what_is_not_there_is_named(finished):
-    with pytest.raises(KeyError, match="no scalar 'c', expected one of: a, b"):
+    with pytest.raises(KeyError, match="no scalar 'c'; it has: a, b"):
         finished.scalars("c")
     with pytest.raises(KeyError, match="no measurement 'ntk'; it has: slice/random"):
         finished.measurement("ntk")
