@@ -11,6 +11,13 @@ landscope.spectrumPanel = (() => {
     const high = threshold && threshold > span.hi && threshold < 30 * span.hi ? 1.3 * threshold : span.hi;
     return { scale, low: span.lo, high };
   };
+  // A round height above all that was shown of this run, so that it hardly ever moves.
+  let highest = { run: null, top: 10 };
+  const ceiling = (height) => {
+    if (highest.run !== landscope.run.data.id) highest = { run: landscope.run.data.id, top: 10 };
+    highest.top = Math.max(highest.top, 10 ** Math.ceil(Math.log10(height)));
+    return highest.top;
+  };
   const draw = (panel, graph, base, look, zoom, density) => {
     const { colours } = look;
     const { scale, low, high } = axis(density.threshold);
@@ -21,7 +28,7 @@ landscope.spectrumPanel = (() => {
     const floor = 10 ** (Math.floor(-Math.log10(Math.max(density.provenance.parameters, 100))) - 1);
     const stem = floor * 10 ** (0.35 * -Math.log10(floor));
     const heights = (field) => Array.from(density[field].data, (value, index) => Math.max(value * stretch[index], floor));
-    const top = Math.max(...heights("high"), 1);
+    const top = ceiling(Math.max(...heights("high")));
     const spikes = Array.from(density.spikes.data), bounds = Array.from(density.spike_residuals.data);
     const line = { type: "scatter", mode: "lines", x: u, hoverinfo: "skip", line: { width: 0 } };
     const traces = [
@@ -35,7 +42,7 @@ landscope.spectrumPanel = (() => {
     const layout = { ...base, template: look.template, uirevision: "kept", shapes: [], annotations: [] };
     layout.xaxis = { ...base.xaxis, autorange: false, tickangle: 0, range: zoom.xaxis || landscope.axes.padded(place(low), place(high), false, 0.02), tickmode: "array", tickvals: ticks.map(place), ticktext: ticks.map(landscope.format.tick) };
     const heightTicks = landscope.axes.logTicks(floor, top, 5);
-    layout.yaxis = { ...base.yaxis, dtick: null, autorange: false, range: zoom.yaxis || [Math.log10(floor), Math.log10(top) + 0.25], tickmode: "array", tickvals: heightTicks, ticktext: heightTicks.map(landscope.format.tick) };
+    layout.yaxis = { ...base.yaxis, dtick: null, autorange: false, range: zoom.yaxis || [Math.log10(floor), Math.log10(top)], tickmode: "array", tickvals: heightTicks, ticktext: heightTicks.map(landscope.format.tick) };
     if (density.threshold) {
       const x = place(density.threshold);
       layout.shapes = [{ type: "line", x0: x, x1: x, y0: 0, y1: 1, yref: "paper", line: { width: 1.2, dash: "dash", color: colours.muted } }];

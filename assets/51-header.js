@@ -83,7 +83,10 @@ landscope.header = (() => {
   landscope.on("head", () => { status(); staleness(); });
   landscope.on("connection", (error) => {
     connection = error;
-    if (error && error.status === 404) run.data.missing = `There is no run called ${view.state.run} here.`;
+    if (error && error.status === 404 && !run.data.missing) {
+      run.data.missing = `There is no run called ${view.state.run} here.`;
+      landscope.emit("data", new Set());
+    }
     show();
   });
   landscope.on("data", show);

@@ -1,0 +1,105 @@
+"""The page of a run that is being written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import until
+from tests.browser.test_page import filled
+
+pytestmark = pytest.mark.browser
+
+EYE = "() => document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene._scene.getCamera().eye"
+SHOWN = "() => document.querySelector('[data-provenance=landscape]').textContent"
+PACED = ("--steps", "4000", "--every", "20", "--pace", "0.02")
+
+
+def test_camera_turns_while_data_streams_and_stays(trainer: Callable, serve: Callable, visit: Callable) -> None:
+    root, _ = trainer(*PACED)
+    page, watcher = visit(f"{serve(root)}/run/latest?style=surface")
+    until(page, "document.querySelector('#graph-landscape .js-plotly-plot').data[0]?.type === 'surface'")
+    page.wait_for_timeout(1000)
+    box = page.locator("#graph-landscape").bounding_box()
+    assert box is not None
+    before, shown = page.evaluate(EYE), page.evaluate(SHOWN)
+    x, y = box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for turn in range(1, 31):
+        page.mouse.move(x + 4 * turn, y + turn)
+        page.wait_for_timeout(60)
+    page.mouse.up()
+    after = page.evaluate(EYE)
+    # While the pointer was down the run went on; once it is up the surface catches up, and the camera stays.
+    until(page, f"({SHOWN})() !== {shown!r}")
+    page.wait_for_timeout(2500)
+    kept = page.evaluate(EYE)
+    moved, lost = (math.dist(a.values(), b.values()) for a, b in ((before, after), (after, kept)))
+    print(f"camera moved {moved:.2f}, lost {lost:.3f}")
+    assert moved >= 0.5
+    assert lost < 0.02
+    assert watcher.errors == []
+
+
+def test_page_keeps_up_and_obeys(trainer: Callable, serve: Callable, visit: Callable) -> None:
+    root, _ = trainer(*PACED)
+    page, watcher = visit(f"{serve(root)}/run/latest")
+    filled(page)
+    expect(page.locator("#status")).to_have_text("live")
+    before = page.evaluate("landscope.run.lastStep()")
+    until(page, f"landscope.run.lastStep() > {before} + 20")
+    page.get_by_role("button", name="Pause training").click()
+    expect(page.locator("#status")).to_have_text("paused")
+    page.wait_for_timeout(1200)
+    held = page.evaluate("landscope.run.lastStep()")
+    page.wait_for_timeout(1200)
+    assert page.evaluate("landscope.run.lastStep()") == held
+    page.get_by_role("button", name="Resume training").click()
+    expect(page.locator("#status")).to_have_text("live")
+    until(page, f"landscope.run.lastStep() > {held}")
+    assert watcher.errors == []
+
+
+def test_choosing_a_step_holds_it_while_the_run_goes_on(trainer: Callable, serve: Callable, visit: Callable) -> None:
+    root, _ = trainer(*PACED)
+    page, _ = visit(f"{serve(root)}/run/latest?step=0")
+    filled(page)
+    expect(page.locator("#shown-step")).to_contain_text("step 0 ")
+    before = page.evaluate("landscope.run.lastStep()")
+    until(page, f"landscope.run.lastStep() > {before} + 40")
+    expect(page.locator('[data-provenance="landscape"]')).to_contain_text("step 0 ")
+    page.get_by_role("button", name="Follow the newest step").click()
+    until(page, "landscope.run.shownStep() > 40")
+
+
+def test_killed_trainer_is_said_to_have_crashed(trainer: Callable, serve: Callable, visit: Callable) -> None:
+    root, process = trainer(*PACED)
+    page, _ = visit(f"{serve(root)}/run/latest")
+    filled(page)
+    process.kill()
+    process.wait()
+    expect(page.locator("#status")).to_have_text("crashed")
+    expect(page.locator("#banner")).to_contain_text("ended without saying so")
+    expect(page.locator('[data-action="pause"]')).to_be_hidden()
+
+
+def test_lost_server_is_said_and_found_again(latest: str, visit: Callable) -> None:
+    page, _ = visit(latest)
+    filled(page)
+    page.context.route("**/api/**", lambda route: route.abort())
+    try:
+        expect(page.locator("#banner")).to_contain_text("The server does not answer. Showing what was known")
+    finally:
+        page.context.unroute("**/api/**")
+    expect(page.locator("#banner")).to_be_hidden()
+
+
+def test_commands_are_refused_read_only(trainer: Callable, serve: Callable, visit: Callable) -> None:
+    root, _ = trainer(*PACED)
+    page, _ = visit(f"{serve(root, read_only=True)}/run/latest")
+    page.get_by_role("button", name="Pause training").click()
+    expect(page.locator("#banner")).to_contain_text("may only look")
