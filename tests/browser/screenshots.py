@@ -10,9 +10,9 @@ import threading
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
-from tests.browser.chromium import ARGUMENTS, executable
 
 from landscope_app.server import bind
+from tests.browser.chromium import ARGUMENTS, executable
 
 
 def serve_newest(runs: Path) -> str:
