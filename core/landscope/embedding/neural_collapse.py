@@ -37,7 +37,7 @@ def collapse(objective: Objective, layer: str | None = None, *, theta: Tensor | 
     """
     with objective.measuring() as meter:
         labels = objective.labels()
-        if labels is None:
+        if labels is None or bool((labels < 0).any()):
             raise ValueError("neural collapse needs one class per example as targets")
         readout = forward_pass(objective, layer, theta)
         count = readout.outputs.shape[1]

@@ -75,12 +75,12 @@ def project(
         values = readout.features.double().numpy()
         if not np.isfinite(values).all():
             raise ValueError(f"features of layer {readout.layer!r} are not all finite: there is nothing to project")
-        centred = values - values.mean(axis=0)
+        spread = bool(np.ptp(values, axis=0).any())
+        centred = values - values.mean(axis=0) if spread else np.zeros_like(values)
         points, explained = _principal(centred, dimensions)
         before = None if previous is None else previous.points
         if before is not None:
             points = laid_over(points, before, scaled=False)
-        spread = bool(np.ptp(values, axis=0).any())
         if method == "umap":
             explained = None
             points = _umap(centred, points, before, neighbours, seed) if spread else points
