@@ -68,13 +68,13 @@ def default_probes() -> tuple[Probe, ...]:
     """What `watch` measures unless told otherwise."""
     return (
         Probe("evaluate", _evaluate, 1.0),
-        Probe("norms", _norms, 0.5),
-        Probe("sharpness", _sharpness, 1.5),
+        Probe("norms", _norms, 0.3),
+        Probe("sharpness", _sharpness, 1.2),
         Probe("embedding", _embedding, 0.7),
-        Probe("ntk", _ntk, 1.3),
-        Probe("slice/trajectory", _trajectory_slice, 2.0),
-        Probe("slice/random", _random_slice, 1.0),
-        Probe("density", _density, 2.0),
+        Probe("ntk", _ntk, 1.0),
+        Probe("slice/trajectory", _trajectory_slice, 2.2),
+        Probe("slice/random", _random_slice, 1.1),
+        Probe("density", _density, 2.5),
     )
 
 
@@ -102,7 +102,7 @@ def _density(watched: Watched) -> Result:
     last = watched.latest.get("sharpness")
     # The density is that of the plain Hessian: a threshold for the preconditioned one does not belong on its axis.
     threshold = last.threshold if isinstance(last, Sharpness) and not last.preconditioned else None
-    return curvature.density(watched.focus, probes=3, steps=16, threshold=threshold)
+    return curvature.density(watched.focus, probes=3, steps=12, spikes=3, tolerance=1e-2, threshold=threshold)
 
 
 def _ntk(watched: Watched) -> Result:

@@ -29,9 +29,9 @@ class Config:
 
     examples: int = 1000
     lr: float = 0.2
-    steps: int = 2000
+    steps: int = 1500
     seed: int = 0
-    overhead: float = 1.0
+    overhead: float = 2.0
 
 
 def digits(examples: int, seed: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

@@ -1,0 +1,107 @@
+"""The recipes' data and models by their definitions, and the claims they are there to show."""
+
+import dataclasses
+import importlib
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from landscope.recipes import CATALOGUE, FLAGSHIP
+from landscope.recipes.digits import Config as DigitsConfig
+from landscope.recipes.digits import digits, small_cnn, squared_error
+from landscope.recipes.digits import train as train_digits
+from landscope.recipes.grokking import Config as GrokkingConfig
+from landscope.recipes.grokking import ModularAddition, split_pairs
+from landscope.recipes.grokking import train as train_grokking
+from landscope.runs import list_runs, open_run
+
+
+def only_run(root):
+    (summary,) = list_runs(root)
+    return open_run(root / summary.id)
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_every_recipe_of_the_catalogue_has_a_config_and_trains(name):
+    module = importlib.import_module(f"landscope.recipes.{name}")
+    assert dataclasses.is_dataclass(module.Config)
+    assert callable(module.train)
+    documented = module.Config.__doc__
+    assert all(f"{setting.name}:" in documented for setting in dataclasses.fields(module.Config))
+    assert FLAGSHIP in CATALOGUE
+
+
+def test_no_pair_is_held_out_whose_mirror_image_is_trained_on():
+    (train, sums), (test, _) = split_pairs(97, 0.4, seed=1)
+    trained = {frozenset(pair) for pair in train.tolist()}
+    held_out = {frozenset(pair) for pair in test.tolist()}
+    assert not trained & held_out
+    assert len(trained) + len(held_out) == 97 * 98 // 2
+    assert len(trained) == round(0.4 * 97 * 98 / 2)
+    assert torch.equal(sums, train.sum(dim=1) % 97)
+
+
+def test_modular_addition_is_its_formula_and_symmetric():
+    torch.manual_seed(0)
+    model = ModularAddition(11, 5, 7)
+    pairs = torch.tensor([[2, 9], [9, 2], [4, 4]])
+    E, W1, W2 = (parameter.detach() for parameter in model.parameters())
+    expected = torch.relu((E[pairs[:, 0]] + E[pairs[:, 1]]) @ W1.T) @ W2.T
+    torch.testing.assert_close(model(pairs).detach(), expected)
+    torch.testing.assert_close(model(pairs)[0], model(pairs)[1])
+
+
+def test_digits_are_all_there_standardised_and_split_without_overlap():
+    (images, classes), (others, _) = digits(1000, seed=0)
+    assert images.shape == (1000, 1, 8, 8)
+    assert len(others) == 797
+    whole = torch.cat([images, others])
+    assert abs(float(whole.mean())) < 1e-5
+    assert float(whole.std()) == pytest.approx(1, abs=1e-5)
+    assert set(classes.tolist()) == set(range(10))
+
+
+def test_squared_error_on_one_example_by_hand():
+    outputs = torch.tensor([[1.0, 2.0, 3.0]])
+    assert squared_error(outputs, torch.tensor([1])).item() == pytest.approx(0.5 * (1 + 1 + 9))
+
+
+def test_small_cnn_has_the_size_it_says():
+    assert sum(parameter.numel() for parameter in small_cnn().parameters()) == 1898
+
+
+def test_grokking_memorises_first_and_generalises_much_later(tmp_path):
+    train_grokking(GrokkingConfig(steps=4500, overhead=0.1), tmp_path)
+    run = only_run(tmp_path)
+    accuracies = {split: dict(zip(*run.scalars(f"{split}/accuracy"), strict=True)) for split in ("train", "test")}
+    memorised = min(step for step, value in accuracies["train"].items() if value >= 0.99)
+    generalised = min(step for step, value in accuracies["test"].items() if value >= 0.95)
+    assert memorised <= 400
+    assert max(value for step, value in accuracies["test"].items() if step <= memorised) <= 0.05
+    assert generalised >= 4 * memorised
+    assert accuracies["test"][4500] >= 0.99
+    assert run.findings()[-1].data["kind"] == "grokked"
+    assert not run.events("probe-off")
+
+
+def test_digits_reaches_the_edge_of_stability_and_hovers(tmp_path):
+    train_digits(DigitsConfig(steps=700, overhead=0.3), tmp_path)
+    run = only_run(tmp_path)
+    steps, sharpness = run.scalars("sharpness/lambda_max")
+    assert sharpness[steps == 0][0] < 5
+    late = sharpness[steps > 500]
+    assert len(late) >= 2
+    assert all(0.85 * 10 < value < 1.3 * 10 for value in late)  # 2/lr = 10
+    assert not run.events("probe-off")
+
+
+def test_settings_are_options_of_the_command(tmp_path):
+    command = [sys.executable, "-m", "landscope.recipes", "digits"]
+    text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "--lr float" in text
+    subprocess.run([*command, "--runs", str(tmp_path), "--steps", "3", "--overhead", "0.01"], check=True)
+    config = only_run(tmp_path).manifest.config
+    assert config["steps"] == 3
+    assert config["lr"] == 0.2
