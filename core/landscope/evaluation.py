@@ -129,21 +129,27 @@ def vmapped(function: Callable[..., Any], in_dims: Any = 0) -> Callable[..., Any
     return call
 
 
-def per_example(loss: Loss, output: Any, target: Any) -> Tensor:
+def per_example(loss: Loss, output: Any, target: Any, size: int) -> Tensor:
     """The loss of each example alone, (n,): loss(output_i, target_i) with batches of one.
 
     For a loss that is a plain mean over examples, their mean is the loss of the batch. Vectorised over the batch; a
     loss that vmap refuses (data-dependent control flow) is called once for each example instead, which is logged.
 
     Raises:
-        TypeError: if outputs and targets do not consist of tensors that run over examples.
+        TypeError: if outputs and targets do not consist of tensors.
+        ValueError: if those do not have `size` rows.
     """
-    tensors = [leaf for leaf in tree_leaves((output, target)) if leaf is not None]
-    if not all(isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == len(tensors[0]) for leaf in tensors):
-        raise TypeError(
-            "losses of single examples need outputs and targets that are tensors with one row for each example; "
-            "pass forward= and target= that return such tensors"
-        )
+    for leaf in tree_leaves((output, target)):
+        if not isinstance(leaf, Tensor | None):
+            raise TypeError(
+                f"losses of single examples need outputs and targets that are tensors, got {type(leaf).__name__}; "
+                "pass forward= and target= that return tensors"
+            )
+        if leaf is not None and leaf.shape[:1] != (size,):
+            raise ValueError(
+                f"losses of single examples need outputs and targets with {size} rows, one for each example of a "
+                f"batch, got shape {tuple(leaf.shape)}; pass forward= and target= that return such tensors"
+            )
 
     def single(one_output: Any, one_target: Any) -> Tensor:
         return loss(*(_of_tensors(lambda leaf: leaf.unsqueeze(0), tree) for tree in (one_output, one_target)))
@@ -153,8 +159,7 @@ def per_example(loss: Loss, output: Any, target: Any) -> Tensor:
         return losses
     except (RuntimeError, ValueError) as reason:
         logger.info("losses of single examples are computed one by one: vmap refused the loss (%s)", reason)
-        rows = range(len(tensors[0]))
-        return torch.stack([single(*_of_tensors(itemgetter(row), (output, target))) for row in rows])
+        return torch.stack([single(*_of_tensors(itemgetter(row), (output, target))) for row in range(size)])
 
 
 def _of_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:

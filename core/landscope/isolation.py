@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscope.batch_norm import BATCH_NORM_POLICIES, BatchNormPolicy, batch_norm_layers, normalise_by_batch
 
-__all__ = ["BATCH_NORM_POLICIES", "BatchNormPolicy", "batch_norm_layers", "isolated"]
+__all__ = ["BATCH_NORM_POLICIES", "BatchNormPolicy", "autograd_tensors", "batch_norm_layers", "isolated"]
 
 
 @contextmanager
@@ -49,6 +49,16 @@ def isolated(model: nn.Module, *, batch_statistics: bool = False) -> Iterator[No
         yield
 
 
+@contextmanager
+def autograd_tensors() -> Iterator[None]:
+    """Within, new tensors may take part in derivatives even where the user is in inference mode."""
+    if not torch.is_inference_mode_enabled():
+        yield
+        return
+    with torch.inference_mode(False):
+        yield
+
+
 def _restore(modules: list[nn.Module], attributes: list[dict[str, Any]]) -> None:
     for module, before in zip(modules, attributes, strict=True):
         now = vars(module)
@@ -59,8 +69,7 @@ def _restore(modules: list[nn.Module], attributes: list[dict[str, Any]]) -> None
 
 def _definitions_only(stack: ExitStack, modules: list[nn.Module]) -> None:
     """Switches off, until the stack unwinds, every mode in which torch computes something else than what is written."""
-    if torch.is_inference_mode_enabled():
-        stack.enter_context(torch.inference_mode(False))
+    stack.enter_context(autograd_tensors())
     for device_type in ("cpu", "cuda"):
         stack.enter_context(torch.autocast(device_type, enabled=False))
     stack.enter_context(sdpa_kernel(SDPBackend.MATH))

@@ -15,9 +15,9 @@ from landscope.batches import batch_size_of, collect, to_device
 from landscope.classes import Classification
 from landscope.derivatives import Operator, accumulator, blockwise, derivative, ggn_operator, hessian_operator
 from landscope.evaluation import Forward, Loss, ModelFunction, default_target, per_example
-from landscope.isolation import isolated
+from landscope.isolation import autograd_tensors, isolated
 from landscope.parameters import ParameterLayout
-from landscope.points import PointEvaluator
+from landscope.points import PointEvaluator, averages
 from landscope.validity import check_loss, check_mean, check_reduction, check_repeats
 from landscope.work import Meter, Work
 
@@ -32,7 +32,7 @@ class Objective:
 
     Methods take `theta`, a vector (P,) laid out as `layout` says; left out, the model's weights at that moment. What
     is not part of theta (frozen parameters, buffers) has the model's values at that moment too.
-    Dropout and autocast are off. Forward hooks that the user registered on the model are part of it, and run.
+    Dropout and autocast are off. Hooks that the user registered on the model are part of it, and run.
 
     The loss of a batch is taken to be the mean over its examples, and batches weigh by their number of examples. A loss
     that weighs examples itself (class weights, `ignore_index`) is then a mean of the batches' weighted means, which
@@ -109,6 +109,8 @@ class Objective:
     def subset(self, chosen: Tensor | Sequence[int]) -> Objective:
         """The objective over some of the examples: positions (n,), each counted once, or a mask (N,) of booleans.
 
+        They stay in the batches they were in, which with batch_norm="batch" are what is normalised by.
+
         Raises:
             ValueError: if nothing is chosen, a position is no integer or out of range, or a mask has the wrong length.
         """
@@ -119,7 +121,8 @@ class Objective:
             chosen = chosen.nonzero().flatten()
         elif chosen.numel() and (chosen.ndim != 1 or chosen.is_floating_point()):
             raise ValueError(f"positions must be integers (n,), got {chosen.dtype} of shape {tuple(chosen.shape)}")
-        return self._derived(batches=self.batches.select(chosen.cpu()))
+        with autograd_tensors():
+            return self._derived(batches=self.batches.select(chosen.cpu()))
 
     def of_class(self, label: int) -> Objective:
         """The objective over the examples of one class.
@@ -155,7 +158,7 @@ class Objective:
 
     def theta(self) -> Tensor:
         """A copy of the model's parameters as a vector (P,)."""
-        with _autograd_tensors(), torch.no_grad():
+        with autograd_tensors(), torch.no_grad():
             return self.layout.flatten(dict(self.model.named_parameters()))
 
     def value(self, theta: Tensor | None = None) -> float:
@@ -197,14 +200,10 @@ class Objective:
         """
         with self._isolated(), torch.no_grad():
             self.work.forwards += 1
-            point = self._point(theta)
-            found = torch.cat([per_example(self.loss, out, self.target(b)) for b, out in self._forward(point)])
-        if len(found) != self.examples:
-            raise ValueError(
-                f"the model's outputs have {len(found)} rows for {self.examples} examples; "
-                "pass forward= and target= that return one row for each example"
+            pairs = zip(self._forward(self._point(theta)), self.batches.sizes, strict=True)
+            return torch.cat(
+                [per_example(self.loss, output, self.target(batch), size) for (batch, output), size in pairs]
             )
-        return found
 
     def outputs(self, theta: Tensor | None = None) -> Tensor:
         """The model's outputs on all examples, (N, ...).
@@ -278,7 +277,8 @@ class Objective:
 
     def _operator(self, theta: Tensor | None, of_batch: Callable[[Tensor, Any], Operator]) -> Operator:
         self._need_derivatives()
-        point = self._point(theta).clone()
+        with autograd_tensors():
+            point = self._point(theta).clone()
         shared: list[Operator] = []
 
         def product(block: Tensor) -> Tensor:
@@ -319,20 +319,8 @@ class Objective:
         return self.loss(self.function(self.layout.unflatten(theta), batch), self.target(batch))
 
     def _averages(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Means over the data of the loss and of the share of right classes, summed in float64."""
-        losses, right, counted = [], [], []
-        for (batch, output), size in zip(self._forward_named(named), self.batches.sizes, strict=True):
-            target = self.target(batch)
-            loss = self.loss(output, target)
-            losses.append(loss.to(accumulator(loss)) * (size / self.examples))
-            if self._classes is not None:
-                hits, labels = self._classes.right(output, target)
-                right.append(hits)
-                counted.append(labels)
-        averages = {"loss": sum(losses[1:], losses[0])}
-        if self._classes is not None:
-            averages["accuracy"] = sum(right[1:], right[0]).to(averages["loss"].dtype) / sum(counted[1:], counted[0])
-        return averages
+        pairs = ((output, self.target(batch)) for batch, output in self._forward_named(named))
+        return averages(pairs, self.batches.sizes, self.loss, self._classes)
 
     @property
     def _metric_names(self) -> tuple[str, ...]:
@@ -381,7 +369,7 @@ class Objective:
             return self.theta()
         if theta.shape != (self.layout.size,):
             raise ValueError(f"theta must have shape ({self.layout.size},), got {tuple(theta.shape)}")
-        with _autograd_tensors():
+        with autograd_tensors():
             point = theta.detach().to(self.layout.device, self.layout.dtype)
             return point.clone() if point.is_inference() else point
 
@@ -416,13 +404,3 @@ class Objective:
             with torch.no_grad():
                 check_mean(self.loss, output, target, float(loss.detach()))
                 self._classes = Classification.of(output, target, self.loss)
-
-
-@contextmanager
-def _autograd_tensors() -> Iterator[None]:
-    """Within, new tensors may take part in derivatives even where the user is in inference mode."""
-    if not torch.is_inference_mode_enabled():
-        yield
-        return
-    with torch.inference_mode(False):
-        yield

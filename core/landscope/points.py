@@ -1,20 +1,22 @@
-"""Evaluating many parameter vectors: several at once, or one after the other, whichever is faster."""
+"""Metrics of many parameter vectors: several at once, or one after the other, whichever is faster."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from landscope.evaluation import vmapped
+from landscope.classes import Classification
+from landscope.derivatives import accumulator
+from landscope.evaluation import Loss, vmapped
 from landscope.parameters import ParameterLayout
 
-__all__ = ["PointEvaluator"]
+__all__ = ["PointEvaluator", "averages"]
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +80,31 @@ class PointEvaluator:
         else:
             done += [alone(theta) for theta in rest]
         return {name: torch.cat([values[name] for values in done]) for name in done[0]}, spent
+
+
+def averages(
+    pairs: Iterable[tuple[Any, Any]], sizes: Sequence[int], loss: Loss, classes: Classification | None
+) -> dict[str, Tensor]:
+    """Means over the data of the loss and, for classification, of the share of right classes, summed in float64.
+
+    Args:
+        pairs: Outputs and targets of each batch.
+        sizes: Number of examples in each.
+        loss: The mean loss of a batch.
+        classes: How outputs and targets name classes.
+    """
+    losses, right, counted = [], [], []
+    for (output, target), size in zip(pairs, sizes, strict=True):
+        value = loss(output, target)
+        losses.append(value.to(accumulator(value)) * (size / sum(sizes)))
+        if classes is not None:
+            hits, labels = classes.right(output, target)
+            right.append(hits)
+            counted.append(labels)
+    found = {"loss": sum(losses[1:], losses[0])}
+    if classes is not None:
+        found["accuracy"] = sum(right[1:], right[0]).to(found["loss"].dtype) / sum(counted[1:], counted[0])
+    return found
 
 
 def _timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:

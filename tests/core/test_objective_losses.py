@@ -112,7 +112,7 @@ def test_outputs_with_more_rows_than_examples_have_no_losses_of_examples(xy):
         target=lambda batch: batch[1].reshape(-1),
     )
     assert objective.value() == pytest.approx(float(F.cross_entropy(model(x).reshape(-1, 4), y.reshape(-1)).detach()))
-    with pytest.raises(ValueError, match="30 rows for 6 examples"):
+    with pytest.raises(ValueError, match=r"with 6 rows, one for each example of a batch, got shape \(30, 4\)"):
         objective.losses()
 
 
