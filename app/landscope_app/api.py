@@ -174,4 +174,5 @@ def _head_tag(run_id: str, head: Head) -> str:
 
 def _finite(values: np.ndarray) -> list[float | None]:
     """JSON has no NaN and no infinities."""
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+    finite = np.isfinite(values)
+    return values.tolist() if finite.all() else np.where(finite, values.astype(object), None).tolist()

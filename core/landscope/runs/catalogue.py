@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import sqlite3
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from landscope.runs.manifest import read_manifest
-from landscope.runs.reader import Run
+from landscope.runs.manifest import MANIFEST, Manifest, read_manifest
+from landscope.runs.reader import Run, StoredHead, read_head
 from landscope.runs.schema import DATABASE, reading
 from landscope.runs.status import RunStatus
 
 __all__ = ["RunSummary", "latest_id", "list_runs", "open_run"]
 
-logger = logging.getLogger(__name__)
+Stamp = tuple[int, int] | None
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 
@@ -73,7 +73,7 @@ def latest_id(root: str | Path) -> str:
     newest: tuple[str, str] | None = None
     for folder in _folders(Path(root)):
         try:
-            created = read_manifest(folder).created
+            created = _manifest(folder, _stamp(folder / MANIFEST)).created
         except (OSError, ValueError):  # list_runs says what is wrong with it
             continue
         newest = max(newest or ("", ""), (created, folder.name))
@@ -105,15 +105,12 @@ def _is_folder(path: Path) -> bool:
 
 def _summary(folder: Path) -> RunSummary:
     try:
-        run = Run(folder)
-        head = run.head()
-        with reading(folder / DATABASE) as source:
-            found = source.execute(
-                "SELECT text FROM event WHERE kind = 'finding' ORDER BY step DESC, seq DESC LIMIT 1"
-            ).fetchone()
+        manifest = _manifest(folder, _stamp(folder / MANIFEST))
+        database = folder / DATABASE
+        stored, finding = _contents(database, _stamp(database), _stamp(folder / f"{DATABASE}-wal"))
+        head = stored.observed()
     except (OSError, ValueError, TypeError, sqlite3.Error) as error:
         return RunSummary(id=folder.name, path=folder, error=str(error))
-    manifest = run.manifest
     return RunSummary(
         id=folder.name,
         path=folder,
@@ -123,5 +120,31 @@ def _summary(folder: Path) -> RunSummary:
         status=head.status,
         step=head.step,
         total=head.total,
-        finding=found[0] if found else None,
+        finding=finding,
     )
+
+
+# Read again when a file has another stamp, which for most runs is never.
+
+
+@lru_cache(maxsize=4096)
+def _manifest(folder: Path, stamp: Stamp) -> Manifest:
+    return read_manifest(folder)
+
+
+@lru_cache(maxsize=4096)
+def _contents(database: Path, stamp: Stamp, log_stamp: Stamp) -> tuple[StoredHead, str | None]:
+    with reading(database) as source:
+        found = source.execute(
+            "SELECT text FROM event WHERE kind = 'finding' ORDER BY step DESC, seq DESC LIMIT 1"
+        ).fetchone()
+        return read_head(source), found[0] if found else None
+
+
+def _stamp(path: Path) -> Stamp:
+    """Time of change and size of a file; None where there is none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_size

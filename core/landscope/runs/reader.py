@@ -20,7 +20,7 @@ from landscope.runs.manifest import Manifest, read_manifest
 from landscope.runs.schema import BLOBS, DATABASE, reading
 from landscope.runs.status import Process, RunStatus, observed_status
 
-__all__ = ["Event", "FrameRef", "Head", "Increment", "Run"]
+__all__ = ["Event", "FrameRef", "Head", "Increment", "Run", "StoredHead", "read_head"]
 
 Rows = list[tuple[Any, ...]]
 
@@ -44,6 +44,40 @@ class Head:
     status: RunStatus
     heartbeat_age_s: float
     dropped: int
+
+
+@dataclass(frozen=True)
+class StoredHead:
+    """A head as the trainer wrote it: its opinion of itself, at the time of `heartbeat` (seconds since the epoch)."""
+
+    seq: int
+    step: int
+    total: int | None
+    status: RunStatus
+    heartbeat: float
+    dropped: int
+    trainer: Process
+
+    def observed(self) -> Head:
+        """What to believe of it now."""
+        age = max(0.0, time.time() - self.heartbeat)
+        status = observed_status(self.status, age, self.trainer)
+        return Head(self.seq, self.step, self.total, status, age, self.dropped)
+
+
+def read_head(source: sqlite3.Connection) -> StoredHead:
+    """The head in a run's database.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    row = source.execute(
+        "SELECT seq, step, total, status, heartbeat, dropped, machine, pid, started FROM head"
+    ).fetchone()
+    if row is None:
+        raise ValueError("the run is damaged: its head is missing")
+    seq, step, total, status, heartbeat, dropped, *trainer = row
+    return StoredHead(seq, step, total, RunStatus(status), heartbeat, dropped, Process(*trainer))
 
 
 @dataclass(frozen=True)
@@ -114,15 +148,7 @@ class Run:
     def head(self) -> Head:
         """Where the run is now."""
         with self._reading() as source:
-            row = source.execute(
-                "SELECT seq, step, total, status, heartbeat, dropped, machine, pid, started FROM head"
-            ).fetchone()
-        if row is None:
-            raise ValueError(f"run {self.id} is damaged: its head is missing")
-        seq, step, total, status, heartbeat, dropped, *trainer = row
-        age = max(0.0, time.time() - heartbeat)
-        observed = observed_status(RunStatus(status), age, Process(*trainer))
-        return Head(seq, step, total, observed, age, dropped)
+            return read_head(source).observed()
 
     def since(self, seq: int, limit: int = 20_000) -> Increment:
         """What came after number `seq`, oldest first: at most `limit` calls for scalars, frames and events.
@@ -255,15 +281,14 @@ def _curves(rows: Rows, names: dict[int, list[str]]) -> dict[str, tuple[np.ndarr
     parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
     for series, (seqs, steps, data) in _columns(rows).items():
         values = np.frombuffer(b"".join(data), dtype="<f8").reshape(len(data), -1)
+        numbers, at = _ints(seqs), _ints(steps)
         for name, column in zip(names[series], values.T, strict=True):
-            parts.setdefault(name, []).append((_ints(seqs), _ints(steps), column))
+            parts.setdefault(name, []).append((numbers, at, column))
     curves = {}
     for name, found in parts.items():
-        order = np.argsort(np.concatenate([seqs for seqs, _, _ in found]))
-        curves[name] = (
-            np.concatenate([steps for _, steps, _ in found])[order],
-            np.concatenate([values for _, _, values in found])[order],
-        )
+        numbers, at, column = (np.concatenate(columns) for columns in zip(*found, strict=True))
+        order = np.argsort(numbers) if len(found) > 1 else slice(None)
+        curves[name] = at[order], column[order]
     return curves
 
 

@@ -87,6 +87,18 @@ def test_the_list_is_newest_first_and_complete(tmp_path):
     assert runs[-1].recipe is None
 
 
+def test_the_list_follows_a_run_that_is_written(tmp_path, wait):
+    with RunWriter.create(tmp_path, name="x") as writer:
+        for step in (1, 2, 3):
+            writer.scalars(step, {"a": 1.0})
+            writer.event(step, "finding", f"at {step}")
+            wait(
+                lambda step=step: (list_runs(tmp_path)[0].step, list_runs(tmp_path)[0].finding) == (step, f"at {step}")
+            )
+        assert list_runs(tmp_path)[0].status == "running"
+    assert list_runs(tmp_path)[0].status == "finished"
+
+
 def test_no_folder_no_runs(tmp_path):
     assert list_runs(tmp_path / "nope") == []
     with pytest.raises(FileNotFoundError, match="no runs in"):
