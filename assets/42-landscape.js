@@ -72,8 +72,9 @@ landscope.landscapePanel = (() => {
       ? solid(slice, grid, alpha, beta, low, high, strip, look)
       : flat(slice, grid, alpha, beta, low, high, strip, look);
     if (surface) {
-      layout.xaxis = { visible: false, domain: [0, place.map] };
-      layout.yaxis = { visible: false };
+      // Even invisible axes would lie over the scene and take its drags.
+      delete layout.xaxis;
+      delete layout.yaxis;
       layout.scene = {
         ...landscope.sceneBase, domain: { x: [0, place.map], y: [0, 1] }, uirevision: frameName(),
         xaxis: { title: { text: "α" }, nticks: 5, range: [alpha[0], alpha.at(-1)] },

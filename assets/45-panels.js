@@ -22,6 +22,8 @@ landscope.panels = (() => {
       };
       all.set(panel.name, entry);
       painter.add(panel.name, graph, () => draw(entry));
+      // The graph is ours from here on. Dash's own listeners set properties, upon which it would draw the empty figure again.
+      graph.removeAllListeners();
       graph.on("plotly_relayout", (change) => zoomed(entry, change));
       graph.on("plotly_doubleclick", () => unzoom(entry));
       if (!entry.drawer) graph.on("plotly_click", ({ points }) => { if (points.length) landscope.timebar.choose(Number(points[0].x)); });

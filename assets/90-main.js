@@ -3,8 +3,11 @@
   const { view, find } = landscope;
   let started = false, settled = false;
 
-  const present = () => document.querySelectorAll(".panel").length > 0
-    && document.querySelectorAll(".panel .js-plotly-plot .main-svg").length >= document.querySelectorAll(".panel").length;
+  // Dash draws the first figures asynchronously, and listens to them afterwards.
+  const present = (definitions) => definitions.every(({ name }) => {
+    const graph = find(`#graph-${name} .js-plotly-plot`);
+    return graph && graph._ev && graph._ev.listenerCount("plotly_relayout") > 0;
+  });
 
   const route = () => {
     const onRun = view.state.run !== null;
@@ -32,7 +35,9 @@
     setTimeout(() => { settled = true; }, 0);
     document.body.dataset.ready = "true";
   };
-  const whenPresent = (then) => { if (present()) then(); else requestAnimationFrame(() => whenPresent(then)); };
+  const whenPresent = (definitions) => {
+    if (present(definitions)) start(definitions); else setTimeout(() => whenPresent(definitions), 20);
+  };
 
   window.dash_clientside.landscope = {
     boot: (page) => {
@@ -40,7 +45,7 @@
         started = true;
         landscope.looks = page.themes;
         landscope.sceneBase = page.scene;
-        whenPresent(() => start(page.panels));
+        whenPresent(page.panels);
       }
       return window.dash_clientside.no_update;
     },
