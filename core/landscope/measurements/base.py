@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 __all__ = ["Measurement", "Provenance", "not_stored"]
@@ -54,11 +55,12 @@ class Provenance:
     products: float = 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Measurement:
     """A result: numpy arrays and plain numbers, immutable, with its provenance.
 
-    Subclasses set `kind`, a name that is unique among measurements and by which a stored frame finds its class.
+    Subclasses set `kind`, a name that is unique among measurements and by which a stored frame finds its class. Two
+    measurements are equal only if they are one object (`eq=False`): arrays have no single answer to being equal.
     """
 
     kind: ClassVar[str] = ""
@@ -107,7 +109,7 @@ class Measurement:
             if spec.name == "provenance" or value is None or spec.metadata.get("stored") is False:
                 continue
             if isinstance(value, np.ndarray):
-                arrays[spec.name] = np.ascontiguousarray(value)
+                arrays[spec.name] = np.asarray(value, order="C")
             else:
                 plain[spec.name] = value
         provenance = asdict(self.provenance)
@@ -122,12 +124,15 @@ class Measurement:
             ValueError: if the bytes are not a measurement of a kind this version knows.
         """
         metadata = _metadata(data)
-        kind = metadata.get("kind", "")
+        kind = metadata["kind"]
         if kind not in Measurement._kinds:
             known = ", ".join(sorted(Measurement._kinds))
             raise ValueError(f"measurement has kind {kind!r}, expected one of: {known}; upgrade landscope to read it")
-        cls = Measurement._kinds[kind]
-        return cls._restore(load(data), json.loads(metadata["fields"]), json.loads(metadata["provenance"]))
+        try:
+            plain, provenance = json.loads(metadata["fields"]), json.loads(metadata["provenance"])
+            return Measurement._kinds[kind]._restore(load(data), plain, provenance)
+        except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as failure:
+            raise ValueError(f"measurement of kind {kind!r} is damaged: {failure}") from failure
 
     @classmethod
     def _restore(cls, arrays: dict[str, np.ndarray], plain: dict[str, Any], provenance: dict[str, Any]) -> Self:
@@ -166,8 +171,8 @@ def _finite(value: Any) -> Any:
 def _from_json(value: Any, annotation: str) -> Any:
     if isinstance(value, str) and annotation.startswith("float"):
         return float(value)
-    if isinstance(value, list) and annotation.startswith("tuple"):
-        return tuple(value)
+    if isinstance(value, list) and annotation.startswith("tuple["):
+        return tuple(_from_json(item, annotation.removeprefix("tuple[")) for item in value)
     return value
 
 
@@ -178,8 +183,14 @@ def _metadata(data: bytes) -> dict[str, str]:
     length = int.from_bytes(data[:8], "little")
     if length > len(data) - 8:
         raise ValueError(f"measurement is cut short: its header claims {length} bytes, {len(data) - 8} are there")
-    header = json.loads(data[8 : 8 + length])
-    metadata = header.get("__metadata__", {})
-    if not isinstance(metadata, dict):
-        raise ValueError("measurement has no metadata: it was not written by landscope")
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError) as failure:
+        raise ValueError(f"measurement must be a safetensors file, whose header is JSON: {failure}") from failure
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(metadata.get(n), str) for n in _METADATA):
+        raise ValueError(f"measurement has no metadata {', '.join(_METADATA)}: it was not written by landscope")
     return metadata
+
+
+_METADATA = ("kind", "fields", "provenance")

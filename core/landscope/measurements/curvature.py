@@ -12,7 +12,7 @@ from landscope.measurements.base import Measurement, not_stored
 __all__ = ["Eigenvalues", "Sharpness", "SpectralDensity", "Trace"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Eigenvalues(Measurement):
     """The largest eigenvalues of a symmetric operator, each with a bound on its error.
 
@@ -38,7 +38,7 @@ class Eigenvalues(Measurement):
         return {f"eigenvalue.{rank}": float(value) for rank, value in enumerate(self.values, start=1)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sharpness(Measurement):
     """The largest curvature the optimiser sees, against the value above which its steps overshoot.
 
@@ -69,7 +69,7 @@ class Sharpness(Measurement):
         return {"lambda_max": self.lambda_max, **known}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SpectralDensity(Measurement):
     """The distribution of all eigenvalues, by stochastic Lanczos quadrature, on a signed-log axis.
 
@@ -119,7 +119,7 @@ class SpectralDensity(Measurement):
         return {"trace": self.trace, **ranked}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Trace(Measurement):
     """The trace of a symmetric operator, estimated with random probes.
 

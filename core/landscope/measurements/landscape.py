@@ -12,7 +12,7 @@ from landscope.measurements.base import Measurement, not_stored
 __all__ = ["Slice2D", "Snapshot"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Slice2D(Measurement):
     """The loss on a plane through weight space: L(theta + alpha_i d_1 + beta_j d_2).
 
@@ -55,7 +55,7 @@ class Slice2D(Measurement):
         return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Snapshot(Measurement):
     """The weights of a model at one step.
 

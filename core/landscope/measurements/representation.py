@@ -12,7 +12,7 @@ from landscope.measurements.base import Measurement, not_stored
 __all__ = ["NTK", "Collapse", "Projection"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class NTK(Measurement):
     """The empirical neural tangent kernel on n probe examples.
 
@@ -46,7 +46,7 @@ class NTK(Measurement):
         return lines
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Projection(Measurement):
     """The features of one layer, projected to two or three dimensions.
 
@@ -82,7 +82,7 @@ class Projection(Measurement):
         return {"trustworthiness": self.trustworthiness}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Collapse(Measurement):
     """Neural collapse of the last layer's features (Papyan, Han and Donoho 2020); every quantity tends to zero.
 
