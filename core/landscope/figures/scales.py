@@ -15,7 +15,7 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 def number(value: float) -> str:
     """`value` in at most three significant digits, as powers of ten where it is very large or small."""
     if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.3g}"
+        return f"{float(f'{value:.3g}'):g}"
     exponent = math.floor(math.log10(abs(value)))
     mantissa = value / 10.0**exponent
     power = "10" + str(exponent).translate(_SUPERSCRIPT)
@@ -24,13 +24,15 @@ def number(value: float) -> str:
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Round values between `low` and `high`: decades, or 1-2-5 within them where there are few, at most `most`.
+    """Round values between `low` and `high`, at most `most`: decades, 1-2-5 within them, or even steps.
 
     Raises:
         ValueError: if not 0 < low < high.
     """
     if not 0 < low < high:
         raise ValueError(f"log_ticks needs 0 < low < high, got low={low}, high={high}")
+    if high < 3 * low:
+        return _even_ticks(low, high, most)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for leads in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         ticks = [lead * 10.0**power for power in range(first, last + 1) for lead in leads]
@@ -39,6 +41,14 @@ def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
             return ticks
     stride = math.ceil(len(ticks) / most)
     return ticks[::stride]
+
+
+def _even_ticks(low: float, high: float, most: int) -> list[float]:
+    raw = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = power * next(lead for lead in (1, 2, 5, 10) if lead * power >= raw)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
 def height_scale(

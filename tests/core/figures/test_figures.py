@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from landscope.figures import CONFIG, figure, series_figure, theme
+from landscope.measurements import (
+    NTK,
+    Collapse,
+    Eigenvalues,
+    Measurement,
+    Projection,
+    Provenance,
+    Sharpness,
+    Slice2D,
+    Snapshot,
+    SpectralDensity,
+    Trace,
+)
+
+SOURCE = Provenance(method="made for a test", step=3, examples=8, parameters=5)
+
+
+def plane(loss: np.ndarray | None = None, **changes: Any) -> Slice2D:
+    alpha, beta = np.linspace(-1, 1, 5), np.linspace(-2, 2, 7)
+    bowl = 0.01 + alpha[:, None] ** 2 + 10 * beta[None, :] ** 2
+    fields: dict[str, Any] = {
+        "provenance": SOURCE,
+        "alpha": alpha,
+        "beta": beta,
+        "loss": bowl if loss is None else loss,
+        "centre_loss": 0.01,
+        "plane": "random",
+        "normalisation": "filter",
+        "axes": ("first", "second"),
+        "cosine": 0.0,
+    }
+    return Slice2D(**(fields | changes))
+
+
+def density() -> SpectralDensity:
+    grid = np.sinh(np.linspace(-2, 5, 40))
+    height = np.full(40, 1 / 7)
+    return SpectralDensity(
+        provenance=SOURCE,
+        nodes=np.zeros((2, 3)),
+        weights=np.full((2, 3), 1 / 3),
+        spikes=np.array([50.0, 20.0]),
+        spike_residuals=np.array([0.1, 0.2]),
+        grid=grid,
+        density=height,
+        low=height / 2,
+        high=height * 2,
+        scale=1.0,
+        trace=70.0,
+        trace_stderr=1.0,
+        operator="hessian",
+        hvps=12,
+        threshold=40.0,
+    )
+
+
+def projection(classes: int, dimensions: int = 2) -> Projection:
+    labels = np.arange(3 * classes) % classes
+    points = np.stack([np.cos(labels), np.sin(labels), labels], axis=1)[:, :dimensions].astype(float)
+    return Projection(
+        provenance=SOURCE,
+        points=points,
+        labels=labels,
+        classes=classes,
+        layer="fc",
+        features=9,
+        method="pca",
+        trustworthiness=0.9,
+        neighbours=5,
+    )
+
+
+def everything() -> Iterator[Measurement]:
+    yield plane()
+    yield plane(path=np.array([[0.9, 1.0], [0.5, 0.2]]), path_steps=np.array([0, 3]), explained=0.8, plane="trajectory")
+    yield density()
+    yield Eigenvalues(
+        provenance=SOURCE,
+        values=np.array([3.0, 1.0]),
+        residuals=np.array([0.1, 0.2]),
+        converged=np.array([True, False]),
+        operator="hessian",
+        hvps=9,
+    )
+    yield Sharpness(
+        provenance=SOURCE,
+        lambda_max=9.0,
+        residual=0.1,
+        threshold=10.0,
+        optimizer="SGD",
+        rule="2 / lr",
+        preconditioned=False,
+        hvps=5,
+    )
+    yield Trace(provenance=SOURCE, value=5.0, stderr=0.2, probes=8, operator="ggn")
+    yield NTK(
+        provenance=SOURCE,
+        eigenvalues=np.array([4.0, 1.0, 0.0]),
+        gram_kind="trace",
+        outputs=3,
+        effective_rank=1.5,
+        alignment=0.4,
+    )
+    yield projection(4)
+    yield projection(4, dimensions=3)
+    yield Collapse(
+        provenance=SOURCE, nc1=0.5, nc2_norms=0.1, nc2_angles=0.2, nc3=None, nc4=0.03, layer="features", classes=4
+    )
+
+
+def names_of_axes(drawn: go.Figure) -> list[str | None]:
+    layout = drawn.to_plotly_json()["layout"]
+    holders = [layout["scene"]] if "scene" in layout else [layout]
+    return [
+        axis.get("title", {}).get("text")
+        for holder in holders
+        for key, axis in holder.items()
+        if key.startswith(("xaxis", "yaxis", "zaxis"))
+    ]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("measurement", list(everything()), ids=lambda one: one.kind)
+def test_every_measurement_has_a_figure_whose_axes_are_named(measurement: Measurement, dark: bool) -> None:
+    drawn = figure(measurement, dark=dark)
+    names = names_of_axes(drawn)
+    assert len(names) >= 2
+    assert all(names)
+    assert drawn.layout.template.layout.paper_bgcolor == theme(dark).surface
+    assert json.loads(drawn.to_json())["data"]
+
+
+def test_measurement_draws_itself() -> None:
+    assert plane().figure(style="surface").data[0].type == "surface"
+
+
+def test_what_has_no_picture_says_so() -> None:
+    snapshot = Snapshot(provenance=SOURCE, theta=np.zeros(2), names=("w",), sizes=(2,))
+    with pytest.raises(TypeError, match="no figure for a Snapshot; those with one are Slice2D"):
+        figure(snapshot)
+    with pytest.raises(ValueError, match='style must be "contour" or "surface", got \'wire\''):
+        figure(plane(), style="wire")
+
+
+def test_rows_of_the_slice_run_along_alpha() -> None:
+    drawn = figure(plane()).data[0]
+    z = np.array(drawn.z, dtype=float)
+    assert z.shape == (len(drawn.y), len(drawn.x)) == (7, 5)
+    i, j = 4, 1
+    expected = 0.01 + drawn.x[i] ** 2 + 10 * drawn.y[j] ** 2
+    assert 10 ** z[j, i] == pytest.approx(expected, rel=1e-12)
+
+
+def test_colour_bar_reads_as_losses() -> None:
+    bar = figure(plane(), span=(0.01, 100.0)).data[0].colorbar
+    assert "log" in bar.title.text
+    read = {float(text): 10**value for text, value in zip(bar.ticktext, bar.tickvals, strict=True)}
+    assert {0.01, 1.0, 100.0} <= set(read)
+    for shown, meant in read.items():
+        assert meant == pytest.approx(shown)
+
+
+def test_loss_that_is_not_positive_is_drawn_as_it_is() -> None:
+    drawn = figure(plane(np.linspace(-1, 1, 35).reshape(5, 7))).data[0]
+    assert drawn.zmin == -1
+    assert drawn.zmax == 1
+
+
+def test_cells_that_are_not_finite_are_marked_and_counted() -> None:
+    loss = np.ones((5, 7))
+    loss[0, 0], loss[2, 3], loss[4, 6] = np.nan, np.inf, 2.0
+    drawn = figure(plane(loss))
+    marks = next(trace for trace in drawn.data if "not finite" in (trace.name or ""))
+    assert marks.name == "2 of 35 not finite"
+    assert sorted(zip(marks.x, marks.y, strict=True)) == [(-1.0, -2.0), (0.0, 0.0)]
+    assert np.isnan(np.array(drawn.data[0].z, dtype=float)).sum() == 2
+
+
+def test_slice_without_any_finite_loss_still_draws() -> None:
+    assert len(figure(plane(np.full((5, 7), np.nan))).data) >= 2
+
+
+def test_density_keeps_its_mass_over_the_drawn_axis() -> None:
+    drawn = next(trace for trace in figure(density()).data if trace.name == "density")
+    u, height = np.array(drawn.x), np.array(drawn.y)
+    mass = float(np.sum(np.diff(u) * (height[1:] + height[:-1]) / 2))
+    assert mass == pytest.approx(1.0, abs=1e-9)
+
+
+def test_density_ticks_stand_where_their_eigenvalues_are() -> None:
+    drawn = figure(density())
+    limit = drawn.layout.shapes[0].x0
+    assert limit == pytest.approx(math.asinh(40.0))
+    for text, place in zip(drawn.layout.xaxis.ticktext, drawn.layout.xaxis.tickvals, strict=True):
+        assert math.sinh(place) == pytest.approx(float(text.replace("−", "-")), abs=1e-9)
+
+
+def test_few_classes_are_named_in_the_picture_and_many_are_not() -> None:
+    named = {note.text for note in figure(projection(4)).layout.annotations}
+    assert named == {f"<b>{label}</b>" for label in range(4)}
+    assert not figure(projection(97)).layout.annotations
+
+
+def test_second_series_differs_in_more_than_colour() -> None:
+    drawn = series_figure({"train": ([0, 1], [1, 2]), "test": ([0, 1], [2, 3])}, "loss (nats)", theme(False))
+    assert len({trace.line.dash for trace in drawn.data}) == 2
+    assert len({trace.line.color for trace in drawn.data}) == 2
+
+
+def test_nothing_is_offered_for_upload() -> None:
+    assert CONFIG["showSendToCloud"] is False
+    assert CONFIG["displaylogo"] is False
+    assert CONFIG["plotlyServerURL"] == ""
+
+
+def test_drawing_needs_no_torch() -> None:
+    code = "import landscope.figures, sys; sys.exit('torch' in sys.modules or 'dash' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
