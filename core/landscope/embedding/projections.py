@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from landscope.embedding.layers import chosen_examples, forward_pass
+from landscope.embedding.neighbourhoods import trustworthiness
 from landscope.embedding.placement import laid_over
 from landscope.measurements import Projection
 from landscope.objective import Objective
@@ -94,7 +95,7 @@ def project(
             features=values.shape[1],
             method=method,
             explained=explained,
-            trustworthiness=_trustworthiness(values, points, neighbours) if spread else float("nan"),
+            trustworthiness=trustworthiness(values, points, neighbours) if spread else float("nan"),
             neighbours=neighbours,
         )
 
@@ -130,9 +131,3 @@ def _umap(centred: np.ndarray, start: np.ndarray, before: np.ndarray | None, nei
     points = reducer.fit_transform(centred).astype(np.float64)
     points -= points.mean(axis=0)
     return points if before is None else laid_over(points, before, scaled=True)
-
-
-def _trustworthiness(values: np.ndarray, points: np.ndarray, neighbours: int) -> float:
-    from sklearn.manifold import trustworthiness  # here, because it takes a second to import
-
-    return float(trustworthiness(values, points, n_neighbors=neighbours))

@@ -99,10 +99,14 @@ def _sharpness(watched: Watched) -> Result:
 
 
 def _density(watched: Watched) -> Result:
+    start = threshold = None
     last = watched.latest.get("sharpness")
-    # The density is that of the plain Hessian: a threshold for the preconditioned one does not belong on its axis.
-    threshold = last.threshold if isinstance(last, Sharpness) and not last.preconditioned else None
-    return curvature.density(watched.focus, probes=3, steps=12, spikes=3, tolerance=1e-2, threshold=threshold)
+    if isinstance(last, Sharpness) and not last.preconditioned:
+        # Only then are vector and threshold those of the plain Hessian, whose density this is.
+        start, threshold = last.vector, last.threshold
+    return curvature.density(
+        watched.focus, probes=3, steps=12, spikes=3, tolerance=1e-2, start=start, threshold=threshold
+    )
 
 
 def _ntk(watched: Watched) -> Result:
