@@ -90,12 +90,14 @@ def blockwise(product: Operator, size: int) -> Operator:
         size: P.
 
     Raises:
-        ValueError: by the operator, if it is given another shape.
+        ValueError: by the operator, if it is given another shape or integers.
     """
 
     def of_vectors(vectors: Tensor) -> Tensor:
         if vectors.ndim not in (1, 2) or vectors.shape[-1] != size:
             raise ValueError(f"vectors must have shape ({size},) or (K, {size}), got {tuple(vectors.shape)}")
+        if not vectors.is_floating_point():
+            raise ValueError(f"vectors must be floating point, got {vectors.dtype}")
         result = product(vectors.reshape(-1, size))
         return result.to(vectors.device, vectors.dtype).reshape(vectors.shape)
 

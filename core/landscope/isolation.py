@@ -44,6 +44,8 @@ def isolated(model: nn.Module, *, batch_statistics: bool = False) -> Iterator[No
         _definitions_only(stack, modules)
         for module in modules:
             module.training = False
+            if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+                module.sparse = False  # sparse gradients have no views, and no derivatives
         if batch_statistics:
             normalise_by_batch(model)
         yield

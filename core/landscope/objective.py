@@ -159,7 +159,7 @@ class Objective:
     def theta(self) -> Tensor:
         """A copy of the model's parameters as a vector (P,)."""
         with autograd_tensors(), torch.no_grad():
-            return self.layout.flatten(dict(self.model.named_parameters()))
+            return self.layout.vector_of(self.model)
 
     def value(self, theta: Tensor | None = None) -> float:
         """L(theta)."""
@@ -178,10 +178,10 @@ class Objective:
         Raises:
             ValueError: if `thetas` has another shape.
         """
-        if thetas.ndim != 2 or thetas.shape[1] != self.layout.size:
-            raise ValueError(f"thetas must have shape (K, {self.layout.size}), got {tuple(thetas.shape)}")
+        self.layout.check("thetas", thetas, 2)
         if not len(thetas):
-            return {name: torch.empty(0, dtype=torch.float64) for name in self._metric_names}
+            names = ("loss",) if self._classes is None else ("loss", "accuracy")
+            return {name: torch.empty(0, dtype=torch.float64) for name in names}
         with self._isolated(), torch.no_grad():
             found, evaluations = self._points(self._averages, thetas)
             self.work.forwards += evaluations
@@ -200,7 +200,7 @@ class Objective:
         """
         with self._isolated(), torch.no_grad():
             self.work.forwards += 1
-            pairs = zip(self._forward(self._point(theta)), self.batches.sizes, strict=True)
+            pairs = zip(self._forward(self.layout.unflatten(self._point(theta))), self.batches.sizes, strict=True)
             return torch.cat(
                 [per_example(self.loss, output, self.target(batch), size) for (batch, output), size in pairs]
             )
@@ -213,7 +213,7 @@ class Objective:
         """
         with self._isolated(), torch.no_grad():
             self.work.forwards += 1
-            outputs = [output for _, output in self._forward(self._point(theta))]
+            outputs = [output for _, output in self._forward(self.layout.unflatten(self._point(theta)))]
         if not isinstance(outputs[0], Tensor):
             raise TypeError(
                 f"the model's output is a {type(outputs[0]).__name__}, expected a tensor; "
@@ -306,11 +306,8 @@ class Objective:
         for batch, size in self.batches_on_device():
             yield batch, size / self.examples
 
-    def _forward(self, theta: Tensor) -> Iterator[tuple[Any, Any]]:
+    def _forward(self, named: Mapping[str, Tensor]) -> Iterator[tuple[Any, Any]]:
         """Each batch with the model's output on it."""
-        return self._forward_named(self.layout.unflatten(theta))
-
-    def _forward_named(self, named: Mapping[str, Tensor]) -> Iterator[tuple[Any, Any]]:
         buffers = self._recomputed_buffers(named) if self.batch_norm == "recompute" else None
         for batch, _ in self.batches_on_device():
             yield batch, self.function(named, batch, buffers)
@@ -319,12 +316,8 @@ class Objective:
         return self.loss(self.function(self.layout.unflatten(theta), batch), self.target(batch))
 
     def _averages(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        pairs = ((output, self.target(batch)) for batch, output in self._forward_named(named))
+        pairs = ((output, self.target(batch)) for batch, output in self._forward(named))
         return averages(pairs, self.batches.sizes, self.loss, self._classes)
-
-    @property
-    def _metric_names(self) -> tuple[str, ...]:
-        return ("loss",) if self._classes is None else ("loss", "accuracy")
 
     def _evaluator(self) -> PointEvaluator:
         # Statistics that are recomputed at each point are written to buffers, one point at a time.
@@ -367,8 +360,7 @@ class Objective:
     def _point(self, theta: Tensor | None) -> Tensor:
         if theta is None:
             return self.theta()
-        if theta.shape != (self.layout.size,):
-            raise ValueError(f"theta must have shape ({self.layout.size},), got {tuple(theta.shape)}")
+        self.layout.check("theta", theta, 1)
         with autograd_tensors():
             point = theta.detach().to(self.layout.device, self.layout.dtype)
             return point.clone() if point.is_inference() else point

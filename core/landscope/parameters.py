@@ -11,6 +11,7 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 __all__ = ["FilterRule", "ParameterLayout", "filter_rules", "tied_names"]
 
@@ -57,8 +58,8 @@ class ParameterLayout:
                 parameter is found by any of its names.
 
         Raises:
-            ValueError: if a pattern matches no trainable parameter, or there is none at all, or one has no values
-                (meta device) or complex ones.
+            ValueError: if a pattern matches no trainable parameter, or there is none at all, or one has no values yet
+                or complex ones.
         """
         trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         wanted = set(trainable)
@@ -80,6 +81,8 @@ class ParameterLayout:
         if not chosen:
             raise ValueError("model has no trainable parameter; set requires_grad=True on those to be measured")
         for name, parameter in chosen:
+            if is_lazy(parameter):
+                raise ValueError(f"parameter {name} has no shape yet; call the model on a batch once, then measure it")
             if parameter.is_meta:
                 raise ValueError(
                     f"parameter {name} is on the meta device, which holds no values; load its weights first"
@@ -124,6 +127,38 @@ class ParameterLayout:
         """Where each parameter lies in the vector."""
         ends = list(accumulate(self.sizes))
         return {name: slice(end - size, end) for name, size, end in zip(self.names, self.sizes, ends, strict=True)}
+
+    def check(self, name: str, theta: Tensor, dimensions: int) -> None:
+        """Refuses what is not a vector (P,), or with two dimensions a block (K, P), of this layout.
+
+        Raises:
+            TypeError: if it is not a tensor.
+            ValueError: if it has another shape.
+        """
+        if not isinstance(theta, Tensor):
+            raise TypeError(
+                f"{name} must be a tensor, got {type(theta).__name__}; convert it with torch.tensor({name})"
+            )
+        if theta.ndim != dimensions or theta.shape[-1] != self.size:
+            expected = f"({self.size},)" if dimensions == 1 else f"(K, {self.size})"
+            raise ValueError(f"{name} must have shape {expected}, got {tuple(theta.shape)}")
+
+    def vector_of(self, model: nn.Module) -> Tensor:
+        """A copy of the model's parameters as a vector (P,).
+
+        Raises:
+            ValueError: if the model's parameters are not those that the layout describes any more.
+        """
+        named = dict(model.named_parameters())
+        described = zip(self.names, self.shapes, self.dtypes, self.devices, strict=True)
+        for name, *expected in described:
+            found = [named[name].shape, named[name].dtype, named[name].device] if name in named else []
+            if found != expected:
+                raise ValueError(
+                    f"parameter {name} was {expected} and is {found or 'gone'}: the model was changed after the "
+                    "objective was built; build a new one"
+                )
+        return self.flatten(named)
 
     def flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """The vector (P,) of named tensors of the layout's shapes."""

@@ -253,8 +253,12 @@ def test_wrong_shapes_are_refused_and_empty_blocks_are_empty():
             with pytest.raises(ValueError, match=rf"must have shape \({size},\) or \(K, {size}\)"):
                 operator(torch.zeros(shape, dtype=torch.float64))
         assert operator(torch.zeros(0, size)).shape == (0, size)
+        with pytest.raises(ValueError, match=r"vectors must be floating point, got torch\.int64"):
+            operator(torch.ones(size, dtype=torch.int64))
     with pytest.raises(ValueError, match=rf"theta must have shape \({size},\), got \(3,\)"):
         objective.gradient(torch.zeros(3))
+    with pytest.raises(TypeError, match="theta must be a tensor, got ndarray"):
+        objective.gradient(objective.theta().numpy())
 
 
 @pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)])
@@ -316,3 +320,15 @@ def test_products_come_in_the_type_of_the_vectors():
     assert exact.dtype == torch.float64
     assert objective.hessian()(block.float()).dtype == torch.float32
     assert torch.allclose(objective.hessian()(block.float()).double(), exact, rtol=1e-4, atol=1e-6)
+
+
+def test_an_embedding_with_sparse_gradients_is_measured_like_a_dense_one():
+    torch.manual_seed(0)
+    sparse, dense = nn.Embedding(5, 3, sparse=True).double(), nn.Embedding(5, 3).double()
+    dense.load_state_dict(sparse.state_dict())
+    x, y = torch.randint(4, (N,)), torch.randint(3, (N,))
+    found, expected = (Objective(model, F.cross_entropy, (x, y)) for model in (sparse, dense))
+    v = vectors(found, 1)[0]
+    assert torch.equal(found.gradient(), expected.gradient())
+    assert torch.equal(found.hessian()(v), expected.hessian()(v))
+    assert sparse.sparse

@@ -66,7 +66,9 @@ def test_a_model_without_trainable_parameters_is_refused():
         ParameterLayout.of(nn.Linear(2, 2).requires_grad_(False))
 
 
-def test_meta_and_complex_parameters_are_refused_by_name():
+def test_parameters_without_values_and_complex_ones_are_refused_by_name():
+    with pytest.raises(ValueError, match="parameter weight has no shape yet; call the model on a batch once"):
+        ParameterLayout.of(nn.LazyLinear(2))
     with pytest.raises(ValueError, match="parameter weight is on the meta device"):
         ParameterLayout.of(nn.Linear(2, 2, device="meta"))
     with pytest.raises(ValueError, match=r"parameter weight must be real, got torch\.complex64"):
@@ -148,3 +150,15 @@ def test_biases_normalisation_and_scalars_have_no_filters():
     rules = filter_rules(Odd(), ParameterLayout.of(Odd()))
     with_filters = {name for name, rule in rules.items() if rule is not None}
     assert with_filters == {"attention.in_proj_weight", "attention.out_proj.weight"}
+
+
+def test_the_vector_of_a_model_is_a_copy_and_a_changed_model_is_refused():
+    model = nn.Linear(3, 2, bias=False)
+    layout = ParameterLayout.of(model)
+    vector = layout.vector_of(model)
+    assert torch.equal(vector, model.weight.detach().reshape(-1))
+    assert vector.data_ptr() != model.weight.data_ptr()
+    with pytest.raises(ValueError, match=r"parameter weight was .*float32.* and is .*float64.*build a new one"):
+        layout.vector_of(model.double())
+    with pytest.raises(ValueError, match="and is gone"):
+        layout.vector_of(nn.Sequential(model))
