@@ -3,8 +3,11 @@ landscope.series = (() => {
   const { axes } = landscope;
   const DECADES = 10; // below the largest value; what is smaller is rounding
 
+  // An optimiser with a preconditioner meets other eigenvalues than the plain Hessian's, which then do not belong beside them.
+  const comparable = ({ name }, panel, measurement) => panel.name !== "sharpness" || !name.startsWith("density/")
+    || Boolean(measurement && measurement.kind === "sharpness" && !measurement.preconditioned);
   // Lines of a panel as they are in the run: names with a star are spread over what matches, by number.
-  const lines = (panel) => panel.series.flatMap((line) => {
+  const lines = (panel, measurement) => panel.series.filter((line) => comparable(line, panel, measurement)).flatMap((line) => {
     if (!line.name.endsWith("*")) return landscope.run.data.scalars.has(line.name) ? [{ ...line, rank: 1, ranks: 1 }] : [];
     const stem = line.name.slice(0, -1);
     const found = [...landscope.run.data.scalars.keys()].filter((name) => name.startsWith(stem));
@@ -44,18 +47,21 @@ landscope.series = (() => {
     return { type: "log", range: axes.padded(Math.max(lowPositive, high / 10 ** DECADES), high, true) };
   };
 
-  const draw = (panel, graph, base, look, zoom) => {
+  const draw = (panel, graph, base, look, zoom, measurement) => {
     const logarithmic = landscope.view.state.x === "log";
-    const shown = lines(panel).filter((line) => line.row > 0);
+    const shown = lines(panel, measurement).filter((line) => line.row > 0);
     const layout = { ...base, template: look.template, uirevision: "kept" };
     layout.xaxis = { ...base.xaxis, type: logarithmic ? "log" : "linear", range: zoom.xaxis || axes.steps(logarithmic), ...stepTicks(logarithmic) };
     panel.rows.forEach((kind, index) => {
       const name = index ? `yaxis${index + 1}` : "yaxis";
       const row = shown.filter((line) => line.row === index + 1);
       layout[name] = { ...base[name] };
+      if (measurement && measurement.preconditioned) layout[name].title = { text: "eigenvalue of P⁻¹H (1 / learning rate)" };
       if (!row.length) return;
       const { type, range } = scaleOf(kind, row, extremes(row));
-      Object.assign(layout[name], { autorange: false, type, range: zoom[name] || range }, type === "log" ? decades(range) : { nticks: panel.rows.length > 1 ? 5 : 7 });
+      Object.assign(layout[name], { autorange: false, type, range: zoom[name] || range }, type === "log" ? decades(range) : {
+        nticks: panel.rows.length > 1 ? 5 : 7, tickformat: Math.abs(range[1]) >= 1e4 ? "~s" : "",
+      });
     });
     // Faint lines first, so that they lie below the others.
     const traces = [...shown].sort((a, b) => b.faint - a.faint).map((line) => {
@@ -81,10 +87,10 @@ landscope.series = (() => {
   };
 
   // Legend and values in one line; the values follow the shown step.
-  const readout = (panel, look) => {
+  const readout = (panel, look, measurement) => {
     const step = landscope.run.shownStep(), { number, share } = landscope.format;
     const items = [], ranks = [];
-    lines(panel).forEach((line) => {
+    lines(panel, measurement).forEach((line) => {
       const entry = { swatch: line.row ? colour(line, look) : null, dash: line.dash, faint: line.faint, row: line.row };
       const value = landscope.run.valueAt(line.name, step);
       if (!line.starred) {

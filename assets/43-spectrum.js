@@ -1,13 +1,17 @@
 // The density of the Hessian's eigenvalues. Every frame has its own signed-log scale; all are drawn on one, so that the axis
 // holds still: with u = asinh(λ/s) the density per unit of u₀ = asinh(λ/s₀) is the measured one times du/du₀.
 landscope.spectrumPanel = (() => {
-  const DECADES = 3;
+  const DECADES = 2.5; // shown below the outermost eigenvalue of every frame
+  const MOST_DECADES = 12;
   const frameName = () => "density";
 
   const axis = (threshold) => {
     const span = landscope.run.spanOf("density") || { lo: -1, hi: 1 };
-    const largest = Math.max(Math.abs(span.lo), Math.abs(span.hi), 1e-12);
-    const scale = 10 ** (Math.ceil(Math.log10(largest)) - DECADES);
+    const largest = Math.max(Math.abs(span.lo), Math.abs(span.hi), 1e-30);
+    const { lo, hi } = landscope.run.data.frames.get("density");
+    // Curvature may fall by orders of magnitude over a run: the axis must still resolve its smallest frame.
+    const smallest = hi.reduce((least, high, index) => Math.min(least, Math.max(Math.abs(lo[index]), Math.abs(high)) || least), largest);
+    const scale = 10 ** Math.floor(Math.log10(Math.max(smallest / 10 ** DECADES, largest / 10 ** MOST_DECADES)));
     const high = threshold && threshold > span.hi && threshold < 30 * span.hi ? 1.3 * threshold : span.hi;
     return { scale, low: span.lo, high };
   };
@@ -38,7 +42,7 @@ landscope.spectrumPanel = (() => {
       { type: "scatter", mode: "lines", x: spikes.flatMap((value) => [place(value), place(value), null]), y: spikes.flatMap(() => [floor, stem, null]), line: { width: 1, color: colours.second }, hoverinfo: "skip" },
       { type: "scatter", mode: "markers", x: spikes.map(place), y: spikes.map(() => stem), marker: { size: 5, color: colours.second }, text: spikes.map((value, index) => `${landscope.format.number(value)} ± ${landscope.format.number(bounds[index] ?? 0, 1)}`), hovertemplate: "λ %{text}<extra></extra>" },
     ];
-    const ticks = landscope.axes.apart(landscope.axes.signedTicks(low, high, scale, 12), place, 0.1 * (place(high) - place(low)));
+    const ticks = landscope.axes.apart(landscope.axes.signedTicks(low, high, scale, 12), place, 0.15 * (place(high) - place(low)));
     const layout = { ...base, template: look.template, uirevision: "kept", shapes: [], annotations: [] };
     layout.xaxis = { ...base.xaxis, autorange: false, tickangle: 0, range: zoom.xaxis || landscope.axes.padded(place(low), place(high), false, 0.02), tickmode: "array", tickvals: ticks.map(place), ticktext: ticks.map(landscope.format.tick) };
     const heightTicks = landscope.axes.logTicks(floor, top, 5);

@@ -89,7 +89,7 @@ landscope.panels = (() => {
     const bare = entry.drawer ? !measurement : landscope.series.empty(entry.panel);
     entry.cover.hidden = !bare;
     if (bare) setText(entry.cover, waiting(entry));
-    const items = bare ? [] : entry.drawer ? entry.drawer.readout(measurement, look()) : landscope.series.readout(entry.panel, look());
+    const items = bare ? [] : entry.drawer ? entry.drawer.readout(measurement, look()) : landscope.series.readout(entry.panel, look(), measurement);
     legend(entry.readout, items);
     setText(entry.provenance, bare ? "" : measurement ? provenance(entry, measurement) : every(entry));
     entry.provenance.title = entry.provenance.textContent;
@@ -158,7 +158,8 @@ landscope.panels = (() => {
     if (!entry.drawer && !entry.panel.frames.length) { annotate(entry); return; }
     const before = entry.shown && entry.shown.found;
     fetchFrame(entry);
-    if (entry.drawer && current(entry) !== before) painter.invalidate(entry.panel.name);
+    const now = current(entry);
+    if (now !== before && (entry.drawer || before?.preconditioned !== now?.preconditioned)) painter.invalidate(entry.panel.name);
     annotate(entry);
   };
 

@@ -66,10 +66,13 @@ landscope.timebar = (() => {
     button.classList.toggle("on", view.following());
     button.setAttribute("aria-pressed", String(view.following()));
   };
+  const subject = ({ data, text }) => (data && data.kind) || text;
   const marks = () => {
     const place = find("#track .marks");
     if (!place) return;
-    const findings = run.data.events.filter(({ kind }) => kind === "finding");
+    // A finding whose numbers move on is still the same finding.
+    const findings = run.data.events.filter(({ kind }) => kind === "finding")
+      .filter((event, index, all) => index === 0 || subject(event) !== subject(all[index - 1]));
     place.replaceChildren(...findings.map((event) => {
       const mark = element("span", { className: "mark", title: `step ${landscope.format.whole(event.step)}: ${event.text}` });
       mark.style.left = `${100 * toShare(event.step)}%`;
