@@ -8,14 +8,16 @@ __all__ = ["Budget"]
 
 # No probe is worth repeating faster than a page can show it.
 _SHORTEST_INTERVAL = 0.2
+# A first measurement also pays for imports, full caches and a solver's cold start; the next one is much cheaper.
+_WARM = 0.25
 
 
 class Budget:
     """Gives each probe its own part of the time that may be spent measuring.
 
     After T seconds of training, probe i may have spent overhead * share_i * T seconds, the run about to start
-    included, with its last cost as the estimate. What a probe costs at the first, unasked measurement counts too, and
-    is paid back by waiting; a dear probe never makes a cheap one wait.
+    included, with its last cost as the estimate. A dear probe never makes a cheap one wait. The first picture, before
+    training begins, is on top of that: it is part of `spent`, but nothing waits for it to be paid back.
 
     Args:
         overhead: Seconds that may be spent measuring for each second of training.
@@ -33,14 +35,15 @@ class Budget:
                 raise ValueError(f"weight of probe {name!r} must be positive, got {weight}")
         self.overhead = overhead
         self._weights = dict(weights)
+        self._first = 0.0
         self._spent = dict.fromkeys(weights, 0.0)
         self._cost = dict.fromkeys(weights, 0.0)
         self._last = dict.fromkeys(weights, float("-inf"))
 
     @property
     def spent(self) -> float:
-        """Seconds spent on all probes."""
-        return sum(self._spent.values())
+        """Seconds spent on all probes, the first picture included."""
+        return self._first + sum(self._spent.values())
 
     def drop(self, name: str) -> None:
         """Takes a probe out; its share goes to the others."""
@@ -63,7 +66,11 @@ class Budget:
         return sorted(ready, key=self._last.__getitem__)
 
     def charge(self, name: str, seconds: float, now: float) -> None:
-        """Notes that a probe ran for `seconds` and ended at `now`."""
-        self._spent[name] += seconds
-        self._cost[name] = seconds
+        """Notes that a probe ran for `seconds` and ended at `now`; its first run is its part of the first picture."""
+        if self._last[name] == float("-inf"):
+            self._first += seconds
+            self._cost[name] = _WARM * seconds
+        else:
+            self._spent[name] += seconds
+            self._cost[name] = seconds
         self._last[name] = now

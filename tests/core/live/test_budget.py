@@ -19,29 +19,44 @@ def simulate(budget, costs, seconds, step=0.01):
     return counts
 
 
+def begun(overhead, costs, weights=None):
+    """A budget after the first picture."""
+    budget = Budget(overhead, weights or dict.fromkeys(costs, 1.0))
+    for name, cost in costs.items():
+        budget.charge(name, cost, 0.0)
+    return budget
+
+
 @pytest.mark.parametrize("overhead", [0.02, 0.1, 1.0])
 def test_spends_its_share_and_not_more(overhead):
     costs = {"cheap": 0.001, "middling": 0.05, "dear": 0.4}
-    budget = Budget(overhead, dict.fromkeys(costs, 1.0))
+    budget = begun(overhead, costs)
+    first = budget.spent
+    assert first == pytest.approx(sum(costs.values()))
     simulate(budget, costs, 200)
-    # A probe starts only when its last cost fits; only its first run, of unknown cost, can overdraw.
-    assert budget.spent <= overhead * 200 + 0.4
-    assert budget.spent >= 0.3 * min(overhead * 200, 200 / 0.2 * 0.001)
+    # A probe starts only when its last cost fits; only its second run, of guessed cost, can overdraw.
+    assert budget.spent - first <= overhead * 200 + 0.4
+    assert budget.spent - first >= 0.3 * min(overhead * 200, 200 / 0.2 * 0.001)
 
 
 def test_a_dear_probe_does_not_starve_a_cheap_one():
     costs = {"cheap": 0.001, "dear": 5.0}
-    budget = Budget(0.1, dict.fromkeys(costs, 1.0))
-    for name, cost in costs.items():
-        budget.charge(name, cost, 0.0)  # the first, unasked measurement
-    counts = simulate(budget, costs, 250)
+    counts = simulate(begun(0.1, costs), costs, 250)
     assert counts["cheap"] > 600
-    assert counts["dear"] == 1  # its share of the budget is 12.5 s, of which the first run took 5
+    assert counts["dear"] == 2  # its share is 12.5 s
+
+
+def test_the_first_picture_is_shown_but_not_paid_back():
+    costs = {"probe": 10.0}
+    budget = begun(0.1, costs)
+    assert budget.affordable(20.0, 20.0) == []  # not yet a quarter of the first cost
+    assert budget.affordable(26.0, 26.0) == ["probe"]
+    assert budget.spent == 10.0
 
 
 def test_weights_divide_the_time():
     costs = {"light": 0.3, "heavy": 0.3}
-    counts = simulate(Budget(0.5, {"light": 1.0, "heavy": 3.0}), costs, 400)
+    counts = simulate(begun(0.5, costs, {"light": 1.0, "heavy": 3.0}), costs, 400)
     assert counts["heavy"] == pytest.approx(3 * counts["light"], rel=0.1)
 
 
