@@ -74,7 +74,7 @@ landscope.axes = (() => {
   };
   // While a training runs, the end of the step axis moves in jumps of some five per cent, the same for all panels.
   const stepsEnd = () => {
-    const last = Math.max(landscope.run.lastStep(), 1), { head } = landscope.run.data;
+    const last = Math.max(landscope.run.lastStep(), 10), { head } = landscope.run.data;
     if (!head || head.status !== "running") return last;
     const jump = Math.max(10 ** Math.floor(Math.log10(last)) / 2, 10 ** Math.floor(Math.log10(last / 2))) / 5;
     const end = Math.ceil((1.001 * last) / jump) * jump;

@@ -1,6 +1,7 @@
 // Panels of lines over the steps.
 landscope.series = (() => {
   const { axes } = landscope;
+  const ROW_GAP = 0.06;
   const DECADES = 10; // below the largest value; what is smaller is rounding
 
   // An optimiser with a preconditioner meets other eigenvalues than the plain Hessian's, which then do not belong beside them.
@@ -47,17 +48,32 @@ landscope.series = (() => {
     return { type: "log", range: axes.padded(Math.max(lowPositive, high / 10 ** DECADES), high, true) };
   };
 
+  // Rows without a line leave their room to the others: not every loss comes with an accuracy.
+  const rowDomains = (used) => {
+    const count = used.filter(Boolean).length, share = (1 - ROW_GAP * (count - 1)) / count;
+    let top = 1;
+    return used.map((isUsed) => {
+      if (!isUsed) return null;
+      const domain = [Math.max(top - share, 0), top];
+      top -= share + ROW_GAP;
+      return domain;
+    });
+  };
+
   const draw = (panel, graph, base, look, zoom, measurement) => {
     const logarithmic = landscope.view.state.x === "log";
     const shown = lines(panel, measurement).filter((line) => line.row > 0);
     const layout = { ...base, template: look.template, uirevision: "kept" };
     layout.xaxis = { ...base.xaxis, type: logarithmic ? "log" : "linear", range: zoom.xaxis || axes.steps(logarithmic), ...stepTicks(logarithmic) };
+    const domains = rowDomains(panel.rows.map((_, index) => shown.some((line) => line.row === index + 1)));
     panel.rows.forEach((kind, index) => {
       const name = index ? `yaxis${index + 1}` : "yaxis";
       const row = shown.filter((line) => line.row === index + 1);
       layout[name] = { ...base[name] };
       if (measurement && measurement.preconditioned) layout[name].title = { text: "eigenvalue of P⁻¹H (1 / learning rate)" };
-      if (!row.length) return;
+      if (!row.length) { delete layout[name]; return; }
+      layout[name].domain = domains[index];
+      layout.xaxis.anchor = index ? `y${index + 1}` : "y";
       const { type, range } = scaleOf(kind, row, extremes(row));
       Object.assign(layout[name], { autorange: false, type, range: zoom[name] || range }, type === "log" ? decades(range) : {
         nticks: panel.rows.length > 1 ? 5 : 7, tickformat: Math.abs(range[1]) >= 1e4 ? "~s" : "",
@@ -78,7 +94,7 @@ landscope.series = (() => {
         hovertemplate: `%{y:.4g}<extra>${line.starred ? `rank ${line.rank}` : line.label}</extra>`,
       };
     });
-    return Plotly.react(graph, traces, layout, undefined);
+    return Plotly.react(graph, traces, layout);
   };
   const stepTicks = (logarithmic) => (logarithmic ? { dtick: 1, exponentformat: "none", separatethousands: true } : { nticks: 6, separatethousands: true, exponentformat: "none" });
   const decades = ([low, high]) => {

@@ -45,7 +45,7 @@ landscope.embeddingPanel = (() => {
     const items = [{ label: "layer", value: projection.layer }];
     if (projection.explained !== null && projection.explained !== undefined) items.push({ label: "variance kept", value: share(projection.explained) });
     items.push({ label: "trust", value: number(projection.trustworthiness) });
-    if (projection.classes > NAMED) items.push({ label: `classes 0–${projection.classes - 1}`, value: "", swatch: `linear-gradient(90deg, ${[0, 60, 120, 180, 240, 300, 359].map((hue) => look.cyclic[hue]).join(", ")})`, gradient: true, wide: true });
+    if (projection.classes > NAMED) items.push({ label: `classes 0–${projection.classes - 1}`, value: "", swatch: `linear-gradient(90deg, ${[0, 60, 120, 180, 240, 300, 359].map((hue) => look.cyclic[hue]).join(", ")})`, gradient: true });
     return items;
   };
   const details = (projection) => [`${projection.features} features`, projection.classes ? `${projection.classes} classes` : ""];

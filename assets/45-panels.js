@@ -112,7 +112,7 @@ landscope.panels = (() => {
     if (off) return "no measurement";
     const over = data.head && !["running", "paused"].includes(data.head.status);
     if (over) return "not measured in this run";
-    const what = name === "slice/trajectory" ? "the plane of the trajectory" : entry.panel.title.toLowerCase();
+    const what = name === "slice/trajectory" ? "the plane of the trajectory" : entry.panel.subject;
     return `measuring ${what} …`;
   };
   const switchedOff = (entry) => {
@@ -134,7 +134,7 @@ landscope.panels = (() => {
     if (!line || !line.step.length) return "";
     const index = landscope.lastAtOrBelow(line.step, run.shownStep());
     const shown = index < 0 ? "" : `step ${landscope.format.whole(line.step[index])} · `;
-    return `${shown}${landscope.format.whole(line.step.length)} points`;
+    return `${shown}${landscope.format.whole(line.step.length)} ${line.step.length === 1 ? "point" : "points"}`;
   };
   const legend = (place, items) => {
     const key = items.map(({ label, swatch, dash }) => [label, swatch, dash].join("|")).join("/");

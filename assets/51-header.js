@@ -40,9 +40,9 @@ landscope.header = (() => {
     if (event) { setText(place, event.text); place.title = `found at step ${landscope.format.whole(event.step)}`; return; }
     place.title = "";
     if (data.missing) setText(place, data.missing);
-    else if (!data.loaded) setText(place, "loading the run");
-    else if (!data.seq) setText(place, "the training has started; its first measurements are on their way");
-    else setText(place, "nothing remarkable so far");
+    else if (!data.loaded) setText(place, "Loading the run.");
+    else if (!data.seq) setText(place, "The training has started; its first measurements are on their way.");
+    else setText(place, "Nothing remarkable so far.");
   };
   const bannerText = () => {
     if (refused) return refused;

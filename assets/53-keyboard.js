@@ -19,6 +19,8 @@ landscope.keyboard = (() => {
     document.addEventListener("click", (event) => {
       const button = event.target.closest?.("[data-action]");
       if (button) ACTIONS[button.dataset.action]?.();
+      // After a click with the mouse the keys belong to the page again, not to what was clicked.
+      if (event.detail && event.target.closest?.("[data-action], .choice")) setTimeout(() => document.activeElement?.blur?.(), 0);
     });
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;

@@ -84,7 +84,16 @@ def page_layout() -> Component:
             html.Main([finding_line(), html.Div(sections, className="panels")], id="run-page", hidden=True),
             time_bar(),
             dmc.Drawer(
-                id=ids.DRAWER, position="right", size=440, padding="md", title="", children=[], className="about-drawer"
+                id=ids.DRAWER,
+                position="right",
+                size=420,
+                padding="md",
+                title="",
+                children=[],
+                withOverlay=False,  # one reads it beside the panels
+                lockScroll=False,
+                shadow="xl",
+                className="about-drawer",
             ),
         ],
         id=ids.MANTINE,

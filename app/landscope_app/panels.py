@@ -53,6 +53,7 @@ class Panel:
     Attributes:
         name: Short name, part of its ids.
         title: A noun phrase.
+        subject: What is being measured while there is nothing to see yet: "measuring ...".
         summary: One sentence: what is to be seen.
         axes: Builds the empty layout in a theme.
         frames: Names of the measurements it draws, or takes its provenance from.
@@ -65,6 +66,7 @@ class Panel:
 
     name: str
     title: str
+    subject: str
     summary: str
     axes: Callable[[Theme], dict[str, Any]]
     frames: tuple[str, ...] = ()
@@ -78,7 +80,7 @@ class Panel:
         """What the scripts need to know of this panel."""
         return {
             "name": self.name,
-            "title": self.title,
+            "subject": self.subject,
             "frames": list(self.frames),
             "probes": list(self.probes or self.frames),
             "series": [vars(line) for line in self.series],
@@ -86,17 +88,20 @@ class Panel:
         }
 
 
-def _over_steps(name: str, title: str, summary: str, rows: tuple[tuple[str, str], ...], **rest: Any) -> Panel:
+def _over_steps(
+    name: str, title: str, subject: str, summary: str, rows: tuple[tuple[str, str], ...], **rest: Any
+) -> Panel:
     def axes(colours: Theme) -> dict[str, Any]:
         return series_layout([(axis, scale == "log") for axis, scale in rows], colours)
 
-    return Panel(name=name, title=title, summary=summary, axes=axes, rows=rows, **rest)
+    return Panel(name=name, title=title, subject=subject, summary=summary, axes=axes, rows=rows, **rest)
 
 
 PANELS = (
     Panel(
         name="landscape",
         title="Loss landscape",
+        subject="the loss landscape",
         summary="The loss on a plane through the present weights, and along its two axes.",
         axes=lambda colours: plane_layout(("", ""), colours),
         frames=("slice/random", "slice/trajectory"),
@@ -106,6 +111,7 @@ PANELS = (
     _over_steps(
         "curves",
         "Loss and accuracy",
+        "loss and accuracy",
         "On the training data, and on held-out data.",
         (("loss", "log"), ("accuracy (share)", "linear")),
         series=(
@@ -120,6 +126,7 @@ PANELS = (
     _over_steps(
         "sharpness",
         "Sharpness and stability",
+        "sharpness",
         "Steps overshoot where it exceeds the dashed limit.",
         (("eigenvalue (loss / parameter²)", "auto"),),
         series=(
@@ -132,8 +139,9 @@ PANELS = (
     _over_steps(
         "norms",
         "Gradient and weights",
+        "gradient and weights",
         "How steep the loss is, and how large the weights are.",
-        (("gradient norm ‖∇L‖", "log"), ("weight norm ‖θ‖", "linear")),
+        (("gradient ‖∇L‖", "log"), ("weights ‖θ‖", "linear")),
         series=(
             Series("norm/gradient", "gradient", "first"),
             Series("norm/weights", "weights", "third", row=2),
@@ -143,6 +151,7 @@ PANELS = (
     Panel(
         name="spectrum",
         title="Hessian spectrum",
+        subject="the Hessian's spectrum",
         summary="Curvature in all directions: bulk and outliers.",
         axes=density_layout,
         frames=("density",),
@@ -150,6 +159,7 @@ PANELS = (
     _over_steps(
         "kernel",
         "Tangent kernel",
+        "the tangent kernel",
         "Level lines mean lazy training, moving ones features.",
         (("kernel eigenvalue", "log"), ("label alignment", "linear")),
         series=(
@@ -162,6 +172,7 @@ PANELS = (
     Panel(
         name="embedding",
         title="Feature geometry",
+        subject="the features",
         summary="Every example as the network sees it, by class.",
         axes=lambda colours: embedding_layout("", colours),
         frames=("embedding",),
