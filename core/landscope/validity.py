@@ -24,7 +24,7 @@ def check_reduction(loss: Loss) -> None:
         ValueError: if it does.
     """
     reduction = setting(loss, "reduction", "mean")
-    if reduction not in ("mean", "batchmean"):
+    if reduction in ("sum", "none"):
         raise ValueError(
             f"loss has reduction={reduction!r}, expected a mean over examples; build it with reduction='mean'"
         )

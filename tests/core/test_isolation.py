@@ -247,10 +247,20 @@ def modes():
     [torch.enable_grad, torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)],
 )
 def test_modes_of_torch(measure, around):
+    torch.backends.mha.set_fastpath_enabled(True)
+    torch.backends.cudnn.enabled = True
     with around():
         before = modes()
         measure()
         assert modes() == before
+
+
+def test_within_nothing_but_definitions_is_computed():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16), isolated(nn.LSTM(1, 1)):
+        found = modes()
+    off = {"autocast", "autocast cuda", "inference", "fast path", "cudnn", "flash", "efficient"}
+    assert {name for name in off if found[name]} == set()
+    assert found["math"]
 
 
 def test_within_dropout_is_off_and_evaluations_repeat(model, xy):

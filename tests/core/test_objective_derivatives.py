@@ -195,6 +195,10 @@ def test_an_operator_stays_at_the_point_where_it_was_made():
             for parameter in model.parameters():
                 parameter.mul_(1.1)
         assert close(operator(block), expected)
+        theta = objective.theta()
+        operator, expected = objective.hessian(theta), objective.hessian(theta.clone())(block)
+        theta.zero_()
+        assert close(operator(block), expected)
 
 
 def test_linear_models_and_losses():
