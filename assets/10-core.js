@@ -26,10 +26,12 @@ window.dash_clientside = window.dash_clientside || {};
   };
   // Index of the last entry of an ascending array that is not above `value`; -1 where there is none.
   landscope.lastAtOrBelow = (ascending, value) => {
-    let low = 0, high = ascending.length;
+    let low = 0,
+      high = ascending.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (ascending[middle] <= value) low = middle + 1; else high = middle;
+      if (ascending[middle] <= value) low = middle + 1;
+      else high = middle;
     }
     return low - 1;
   };

@@ -8,7 +8,8 @@ landscope.format = (() => {
     if (value === null || value === undefined || Number.isNaN(value)) return "not finite";
     if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
     if (value === 0) return "0";
-    const size = Math.abs(value), sign = value < 0 ? "−" : "";
+    const size = Math.abs(value),
+      sign = value < 0 ? "−" : "";
     if (size >= 1e-3 && size < 1e4) {
       const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
       return sign + size.toFixed(Math.min(decimals, 6));
@@ -20,7 +21,8 @@ landscope.format = (() => {
   // For ticks: no trailing zeros, and bare powers of ten.
   const tick = (value) => {
     if (value === 0) return "0";
-    const size = Math.abs(value), sign = value < 0 ? "−" : "";
+    const size = Math.abs(value),
+      sign = value < 0 ? "−" : "";
     if (size >= 1e-3 && size < 1e4) return sign + String(Number(size.toPrecision(3)));
     const exponent = Math.floor(Math.log10(size) + 1e-12);
     const lead = Number((size / 10 ** exponent).toPrecision(2));

@@ -3,12 +3,19 @@ landscope.api = (() => {
   const ROOT = "/api/v1";
   const PATIENCE_MS = 10000;
   class Failure extends Error {
-    constructor(message, status) { super(message); this.status = status; }
+    constructor(message, status) {
+      super(message);
+      this.status = status;
+    }
   }
   const ask = async (path, options = {}) => {
     let response;
     try {
-      response = await fetch(ROOT + path, { signal: AbortSignal.timeout(PATIENCE_MS), credentials: "same-origin", ...options });
+      response = await fetch(ROOT + path, {
+        signal: AbortSignal.timeout(PATIENCE_MS),
+        credentials: "same-origin",
+        ...options,
+      });
     } catch (error) {
       throw new Failure(`no answer from the server: ${error.message}`, 0);
     }
@@ -26,8 +33,11 @@ landscope.api = (() => {
     manifest: (id) => json(`${run(id)}/manifest`),
     since: (id, seq) => json(`${run(id)}/since/${seq}`),
     frame: async (id, seq) => (await ask(`${run(id)}/frames/${seq}.bin`)).arrayBuffer(),
-    send: (id, kind) => json(`${run(id)}/commands`, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ kind }),
-    }),
+    send: (id, kind) =>
+      json(`${run(id)}/commands`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ kind }),
+      }),
   };
 })();

@@ -16,7 +16,9 @@ landscope.view = (() => {
   const search = () => {
     const query = new URLSearchParams();
     if (state.step !== null) query.set("step", String(state.step));
-    Object.entries(CHOICES).forEach(([key, values]) => { if (state[key] !== values[0]) query.set(key, state[key]); });
+    Object.entries(CHOICES).forEach(([key, values]) => {
+      if (state[key] !== values[0]) query.set(key, state[key]);
+    });
     const text = query.toString();
     return text ? `?${text}` : "";
   };
@@ -41,7 +43,11 @@ landscope.view = (() => {
     read();
     landscope.emit("route", state.run);
   };
-  window.addEventListener("popstate", () => { clearTimeout(pending); read(); landscope.emit("route", state.run); });
+  window.addEventListener("popstate", () => {
+    clearTimeout(pending);
+    read();
+    landscope.emit("route", state.run);
+  });
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[data-route]");
     if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;

@@ -1,6 +1,15 @@
 // What is known of the shown run: scalars, frames and events by step, appended to as they come.
 landscope.run = (() => {
-  const empty = () => ({ id: null, seq: 0, head: null, scalars: new Map(), frames: new Map(), events: [], missing: null, loaded: false });
+  const empty = () => ({
+    id: null,
+    seq: 0,
+    head: null,
+    scalars: new Map(),
+    frames: new Map(),
+    events: [],
+    missing: null,
+    loaded: false,
+  });
   const data = empty();
   const reset = (id) => Object.assign(data, empty(), { id });
 
@@ -10,10 +19,13 @@ landscope.run = (() => {
   };
   // Append, keeping steps ascending: a resumed training may go back, and then its newer values replace the older.
   const append = (target, source, columns) => {
-    const first = source.step[0], held = target.step;
+    const first = source.step[0],
+      held = target.step;
     if (held.length && first < held[held.length - 1]) {
       const keep = landscope.lastAtOrBelow(held, first - 1) + 1;
-      columns.forEach((column) => { target[column].length = keep; });
+      columns.forEach((column) => {
+        target[column].length = keep;
+      });
     }
     columns.forEach((column) => source[column].forEach((value) => target[column].push(value)));
   };
@@ -28,18 +40,26 @@ landscope.run = (() => {
       append(list(data.frames, name, ["seq", "step", "lo", "hi"]), columns, ["seq", "step", "lo", "hi"]);
       changed.add(name);
     });
-    if (increment.events.length) { data.events.push(...increment.events); changed.add("events"); }
+    if (increment.events.length) {
+      data.events.push(...increment.events);
+      changed.add("events");
+    }
     data.seq = increment.seq;
     return changed;
   };
   const lastStep = () => {
     let last = data.head ? 0 : -1;
-    data.scalars.forEach(({ step }) => { if (step.length) last = Math.max(last, step[step.length - 1]); });
-    data.frames.forEach(({ step }) => { if (step.length) last = Math.max(last, step[step.length - 1]); });
+    data.scalars.forEach(({ step }) => {
+      if (step.length) last = Math.max(last, step[step.length - 1]);
+    });
+    data.frames.forEach(({ step }) => {
+      if (step.length) last = Math.max(last, step[step.length - 1]);
+    });
     return Math.max(last, 0);
   };
   const shownStep = () => {
-    const chosen = landscope.view.state.step, last = lastStep();
+    const chosen = landscope.view.state.step,
+      last = lastStep();
     return chosen === null ? last : Math.min(chosen, last);
   };
   const valueAt = (name, step) => {
@@ -58,9 +78,14 @@ landscope.run = (() => {
   const spanOf = (name) => {
     const frames = data.frames.get(name);
     if (!frames) return null;
-    let lo = Infinity, hi = -Infinity;
-    frames.lo.forEach((value) => { if (value !== null && value < lo) lo = value; });
-    frames.hi.forEach((value) => { if (value !== null && value > hi) hi = value; });
+    let lo = Infinity,
+      hi = -Infinity;
+    frames.lo.forEach((value) => {
+      if (value !== null && value < lo) lo = value;
+    });
+    frames.hi.forEach((value) => {
+      if (value !== null && value > hi) hi = value;
+    });
     return lo <= hi ? { lo, hi } : null;
   };
   // Steps at which something was measured as a frame, ascending: the stops of stepping back and on.

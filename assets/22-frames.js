@@ -9,7 +9,10 @@ landscope.frames = (() => {
 
   const get = (seq) => {
     const found = kept.get(key(seq));
-    if (found) { kept.delete(key(seq)); kept.set(key(seq), found); }
+    if (found) {
+      kept.delete(key(seq));
+      kept.set(key(seq), found);
+    }
     return found;
   };
   const put = (name, measurement) => {
@@ -25,8 +28,13 @@ landscope.frames = (() => {
     const name = key(seq);
     if (kept.has(name)) return Promise.resolve(kept.get(name));
     if (!underway.has(name)) {
-      const coming = landscope.api.frame(landscope.run.data.id, seq)
-        .then((buffer) => { const found = landscope.decodeMeasurement(buffer); put(name, found); return found; })
+      const coming = landscope.api
+        .frame(landscope.run.data.id, seq)
+        .then((buffer) => {
+          const found = landscope.decodeMeasurement(buffer);
+          put(name, found);
+          return found;
+        })
         .finally(() => underway.delete(name));
       underway.set(name, coming);
     }
@@ -41,16 +49,29 @@ landscope.frames = (() => {
     if (wish.busy) return;
     wish.busy = true;
     load(seq)
-      .then(() => { wish.busy = false; if (wish.seq !== seq) want(name, wish.seq, ready); ready(); })
-      .catch((error) => { wish.busy = false; console.warn(`frame ${seq} of ${name} could not be read: ${error.message}`); });
+      .then(() => {
+        wish.busy = false;
+        if (wish.seq !== seq) want(name, wish.seq, ready);
+        ready();
+      })
+      .catch((error) => {
+        wish.busy = false;
+        console.warn(`frame ${seq} of ${name} could not be read: ${error.message}`);
+      });
   };
   const prefetch = (name, from) => {
     if (underway.size > 2) return;
     const frames = landscope.run.data.frames.get(name);
     for (let index = from; frames && index < Math.min(from + AHEAD, frames.seq.length); index += 1) {
-      if (!kept.has(key(frames.seq[index]))) { load(frames.seq[index]).catch(() => {}); return; }
+      if (!kept.has(key(frames.seq[index]))) {
+        load(frames.seq[index]).catch(() => {});
+        return;
+      }
     }
   };
-  const clear = () => { kept.clear(); used = 0; };
+  const clear = () => {
+    kept.clear();
+    used = 0;
+  };
   return { get, want, prefetch, clear };
 })();

@@ -3,18 +3,36 @@ landscope.painter = (() => {
   const GAP_MS = 250;
   const WHEEL_MS = 400;
   const jobs = new Map(); // panel -> { draw, dirty, last, held }
-  let busy = false, timer = null;
+  let busy = false,
+    timer = null;
 
   const add = (name, graph, draw) => {
     const job = { draw, dirty: false, last: 0, held: 0 };
     jobs.set(name, job);
     // A redraw would end a drag on the graph, so it waits until the pointer is up, wherever that happens.
-    graph.addEventListener("pointerdown", () => { job.held = Infinity; }, true);
-    graph.addEventListener("wheel", () => { if (job.held !== Infinity) job.held = performance.now() + WHEEL_MS; }, { capture: true, passive: true });
+    graph.addEventListener(
+      "pointerdown",
+      () => {
+        job.held = Infinity;
+      },
+      true,
+    );
+    graph.addEventListener(
+      "wheel",
+      () => {
+        if (job.held !== Infinity) job.held = performance.now() + WHEEL_MS;
+      },
+      { capture: true, passive: true },
+    );
   };
   const release = () => {
     // Plotly ends its drag in a handler of its own, on the same event.
-    setTimeout(() => { jobs.forEach((job) => { if (job.held === Infinity) job.held = 0; }); wake(); }, 0);
+    setTimeout(() => {
+      jobs.forEach((job) => {
+        if (job.held === Infinity) job.held = 0;
+      });
+      wake();
+    }, 0);
   };
   ["pointerup", "pointercancel", "blur"].forEach((event) => window.addEventListener(event, release, true));
 
@@ -23,7 +41,13 @@ landscope.painter = (() => {
     if (busy || timer !== null) return;
     const next = Math.min(...[...jobs.values()].filter((job) => job.dirty).map(due));
     if (next === Infinity) return;
-    timer = setTimeout(() => { timer = null; requestAnimationFrame(turn); }, Math.max(0, next - performance.now()));
+    timer = setTimeout(
+      () => {
+        timer = null;
+        requestAnimationFrame(turn);
+      },
+      Math.max(0, next - performance.now()),
+    );
   };
   // One panel per animation frame, the one that has waited longest first.
   const turn = async () => {

@@ -1,20 +1,39 @@
-// The loop that keeps the page up to date: ask for the head, and for what is new where it moved. It sleeps while hidden.
+// The loop that keeps the page up to date: ask for the head, and for what is new if it moved. It sleeps while hidden.
 landscope.live = (() => {
-  const LIVE_MS = 500, REST_MS = 4000, RETRY_MS = [500, 1000, 2000, 4000];
-  let turnNumber = 0, failures = 0, heardAt = 0;
+  const LIVE_MS = 500,
+    REST_MS = 4000,
+    RETRY_MS = [500, 1000, 2000, 4000];
+  let turnNumber = 0,
+    failures = 0,
+    heardAt = 0;
 
-  const sleep = (ms) => new Promise((wake) => { setTimeout(wake, ms); });
-  const visible = () => new Promise((wake) => {
-    if (!document.hidden) { wake(); return; }
-    const listener = () => { if (!document.hidden) { document.removeEventListener("visibilitychange", listener); wake(); } };
-    document.addEventListener("visibilitychange", listener);
-  });
+  const sleep = (ms) =>
+    new Promise((wake) => {
+      setTimeout(wake, ms);
+    });
+  const visible = () =>
+    new Promise((wake) => {
+      if (!document.hidden) {
+        wake();
+        return;
+      }
+      const listener = () => {
+        if (!document.hidden) {
+          document.removeEventListener("visibilitychange", listener);
+          wake();
+        }
+      };
+      document.addEventListener("visibilitychange", listener);
+    });
 
   const update = async (mine) => {
     const { data } = landscope.run;
     const head = await landscope.api.head(landscope.view.state.run);
     if (mine !== turnNumber) return;
-    if (head.id !== data.id) { landscope.run.reset(head.id); landscope.emit("run", head.id); } // "latest" has become another
+    if (head.id !== data.id) {
+      landscope.run.reset(head.id);
+      landscope.emit("run", head.id);
+    } // "latest" has become another
     const changed = new Set(data.loaded ? [] : ["loaded"]);
     let more = head.seq > data.seq;
     while (more) {

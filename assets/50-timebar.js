@@ -2,7 +2,9 @@
 landscope.timebar = (() => {
   const { view, run, find, setText, element } = landscope;
   const PLAY_S = 24; // the whole history in this time, whatever its length
-  let playing = false, playedAt = 0, position = 0;
+  let playing = false,
+    playedAt = 0,
+    position = 0;
 
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
   const logarithmic = () => view.state.x === "log";
@@ -11,14 +13,22 @@ landscope.timebar = (() => {
     return Math.min(1, logarithmic() ? Math.log1p(step) / Math.log1p(last) : step / last);
   };
   const toStep = (share) => {
-    const last = run.lastStep(), inside = Math.min(Math.max(share, 0), 1);
+    const last = run.lastStep(),
+      inside = Math.min(Math.max(share, 0), 1);
     return Math.round(logarithmic() ? Math.expm1(inside * Math.log1p(last)) : inside * last);
   };
 
-  const choose = (step) => { stop(); view.set({ step: Math.min(Math.max(Math.round(step), 0), run.lastStep()) }); };
-  const follow = () => { stop(); view.set({ step: view.following() ? run.lastStep() : null }); };
+  const choose = (step) => {
+    stop();
+    view.set({ step: Math.min(Math.max(Math.round(step), 0), run.lastStep()) });
+  };
+  const follow = () => {
+    stop();
+    view.set({ step: view.following() ? run.lastStep() : null });
+  };
   const move = (count) => {
-    const stops = run.stops(), now = run.shownStep();
+    const stops = run.stops(),
+      now = run.shownStep();
     if (!stops.length) return;
     const at = landscope.lastAtOrBelow(stops, now);
     const exact = at >= 0 && stops[at] === now;
@@ -26,9 +36,17 @@ landscope.timebar = (() => {
     choose(stops[Math.min(Math.max(next, 0), stops.length - 1)]);
   };
 
-  const stop = () => { if (playing) { playing = false; showPlaying(); } };
+  const stop = () => {
+    if (playing) {
+      playing = false;
+      showPlaying();
+    }
+  };
   const play = () => {
-    if (playing) { stop(); return; }
+    if (playing) {
+      stop();
+      return;
+    }
     if (!run.stops().length) return;
     playing = true;
     position = toShare(run.shownStep());
@@ -41,7 +59,11 @@ landscope.timebar = (() => {
     if (!playing) return;
     position += (now - playedAt) / 1000 / PLAY_S;
     playedAt = now;
-    if (position >= 1) { stop(); view.set({ step: run.data.head && run.data.head.status === "running" ? null : run.lastStep() }); return; }
+    if (position >= 1) {
+      stop();
+      view.set({ step: run.data.head && run.data.head.status === "running" ? null : run.lastStep() });
+      return;
+    }
     view.set({ step: toStep(position) });
     requestAnimationFrame(advance);
   };
@@ -55,7 +77,9 @@ landscope.timebar = (() => {
   const show = () => {
     const track = find("#track");
     if (!track) return;
-    const step = run.shownStep(), last = run.lastStep(), { whole } = landscope.format;
+    const step = run.shownStep(),
+      last = run.lastStep(),
+      { whole } = landscope.format;
     track.style.setProperty("--place", String(toShare(step)));
     track.setAttribute("aria-valuemax", String(last));
     track.setAttribute("aria-valuenow", String(step));
@@ -71,13 +95,19 @@ landscope.timebar = (() => {
     const place = find("#track .marks");
     if (!place) return;
     // A finding whose numbers move on is still the same finding.
-    const findings = run.data.events.filter(({ kind }) => kind === "finding")
+    const findings = run.data.events
+      .filter(({ kind }) => kind === "finding")
       .filter((event, index, all) => index === 0 || subject(event) !== subject(all[index - 1]));
-    place.replaceChildren(...findings.map((event) => {
-      const mark = element("span", { className: "mark", title: `step ${landscope.format.whole(event.step)}: ${event.text}` });
-      mark.style.left = `${100 * toShare(event.step)}%`;
-      return mark;
-    }));
+    place.replaceChildren(
+      ...findings.map((event) => {
+        const mark = element("span", {
+          className: "mark",
+          title: `step ${landscope.format.whole(event.step)}: ${event.text}`,
+        });
+        mark.style.left = `${100 * toShare(event.step)}%`;
+        return mark;
+      }),
+    );
   };
 
   const mount = () => {
@@ -89,7 +119,12 @@ landscope.timebar = (() => {
     // Pointers may report hundreds of times a second; one choice per animation frame is enough.
     let wish = null;
     const drag = (event) => {
-      if (wish === null) requestAnimationFrame(() => { const step = wish; wish = null; if (step !== null) choose(step); });
+      if (wish === null)
+        requestAnimationFrame(() => {
+          const step = wish;
+          wish = null;
+          if (step !== null) choose(step);
+        });
       wish = at(event);
     };
     track.addEventListener("pointerdown", (event) => {
@@ -98,16 +133,25 @@ landscope.timebar = (() => {
       drag(event);
       track.addEventListener("pointermove", drag);
     });
-    ["pointerup", "pointercancel"].forEach((name) => track.addEventListener(name, () => track.removeEventListener("pointermove", drag)));
+    ["pointerup", "pointercancel"].forEach((name) =>
+      track.addEventListener(name, () => track.removeEventListener("pointermove", drag)),
+    );
     showPlaying();
   };
   let drawnFor = "";
   const refresh = (changed) => {
     show();
     const key = `${run.lastStep()} ${view.state.x} ${run.data.id}`;
-    if (key !== drawnFor || changed.has("events")) { drawnFor = key; marks(); }
+    if (key !== drawnFor || changed.has("events")) {
+      drawnFor = key;
+      marks();
+    }
   };
   ["data", "view"].forEach((event) => landscope.on(event, refresh));
-  landscope.on("run", () => { stop(); drawnFor = ""; refresh(new Set()); });
+  landscope.on("run", () => {
+    stop();
+    drawnFor = "";
+    refresh(new Set());
+  });
   return { mount, choose, follow, move, play, stop, still };
 })();

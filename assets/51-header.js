@@ -2,19 +2,28 @@
 landscope.header = (() => {
   const { view, run, find, setText } = landscope;
   const WORDS = {
-    running: "live", paused: "paused", finished: "finished", stopped: "stopped", failed: "failed", crashed: "crashed",
+    running: "live",
+    paused: "paused",
+    finished: "finished",
+    stopped: "stopped",
+    failed: "failed",
+    crashed: "crashed",
   };
   const active = () => Boolean(run.data.head) && ["running", "paused"].includes(run.data.head.status);
-  let connection = null, sending = false, refused = "";
+  let connection = null,
+    sending = false,
+    refused = "";
 
   const status = () => {
-    const pill = find("#status"), { head } = run.data;
+    const pill = find("#status"),
+      { head } = run.data;
     const name = head ? WORDS[head.status] || head.status : "";
     const lost = connection !== null && connection.status !== 404;
     setText(pill, lost && active() ? "no contact" : name);
     pill.dataset.status = lost && active() ? "lost" : head ? head.status : "";
     pill.hidden = !name;
-    const slot = find("#pause-slot"), button = find('[data-action="pause"]');
+    const slot = find("#pause-slot"),
+      button = find('[data-action="pause"]');
     slot.hidden = !active() || view.state.run === null;
     const paused = Boolean(head) && head.status === "paused";
     button.classList.toggle("paused", paused);
@@ -25,19 +34,30 @@ landscope.header = (() => {
   };
   const staleness = () => {
     const { head } = run.data;
-    if (!head || view.state.run === null) { setText(find("#staleness"), ""); return; }
+    if (!head || view.state.run === null) {
+      setText(find("#staleness"), "");
+      return;
+    }
     const { whole, age } = landscope.format;
     const old = (head.age || 0) + landscope.live.sinceHeard();
     const place = find("#staleness");
     const overhead = run.valueAt("overhead/share", run.lastStep());
-    const cost = Number.isFinite(overhead) ? ` · measuring takes ${landscope.format.share(overhead)} of training time` : "";
+    const cost = Number.isFinite(overhead)
+      ? ` · measuring takes ${landscope.format.share(overhead)} of training time`
+      : "";
     setText(place, `step ${whole(head.step)}${active() ? ` · ${age(old)}` : ""}${cost}`);
     place.classList.toggle("stale", active() && head.status === "running" && old > 10);
   };
   const finding = () => {
-    const { data } = run, step = run.shownStep(), place = find("#finding");
+    const { data } = run,
+      step = run.shownStep(),
+      place = find("#finding");
     const event = run.newestEvent("finding", step);
-    if (event) { setText(place, event.text); place.title = `found at step ${landscope.format.whole(event.step)}`; return; }
+    if (event) {
+      setText(place, event.text);
+      place.title = `found at step ${landscope.format.whole(event.step)}`;
+      return;
+    }
     place.title = "";
     if (data.missing) setText(place, data.missing);
     else if (!data.loaded) setText(place, "Loading the run.");
@@ -48,22 +68,28 @@ landscope.header = (() => {
     if (refused) return refused;
     if (connection && connection.status === 0) {
       const last = landscope.format.whole(run.lastStep());
-      return run.data.loaded ? `The server does not answer. Showing what was known up to step ${last}; trying again.` : "The server does not answer; trying again.";
+      return run.data.loaded
+        ? `The server does not answer. Showing what was known up to step ${last}; trying again.`
+        : "The server does not answer; trying again.";
     }
-    if (connection && connection.status !== 404) return `The server could not answer (${connection.status}): ${connection.message}`;
-    if (run.data.head && run.data.head.status === "crashed") return "The training ended without saying so: its process is gone or does not write any more. All that it wrote is here.";
-    if (run.data.head && run.data.head.status === "failed") {
-      const event = run.data.events.findLast(({ kind }) => kind === "status");
-      return event && event.text ? `The training failed: ${event.text}` : "The training failed.";
-    }
+    if (connection && connection.status !== 404)
+      return `The server could not answer (${connection.status}): ${connection.message}`;
+    if (run.data.head && run.data.head.status === "crashed")
+      return "The training ended without saying so: its process is gone, or does not write any more.";
     return "";
   };
   const banner = () => {
-    const place = find("#banner"), text = view.state.run === null && !connection ? "" : bannerText();
+    const place = find("#banner"),
+      text = view.state.run === null && !connection ? "" : bannerText();
     place.hidden = !text;
     setText(place, text);
   };
-  const show = () => { status(); staleness(); finding(); banner(); };
+  const show = () => {
+    status();
+    staleness();
+    finding();
+    banner();
+  };
 
   // Pause or resume; the trainer takes the command at its next step.
   const pause = async () => {
@@ -74,13 +100,22 @@ landscope.header = (() => {
       await landscope.api.send(run.data.id, run.data.head.status === "paused" ? "resume" : "pause");
       refused = "";
     } catch (error) {
-      refused = error.status === 403 ? "This page may only look: the server was started read-only." : `The command was not sent: ${error.message}`;
-      setTimeout(() => { refused = ""; banner(); }, 6000);
+      refused =
+        error.status === 403
+          ? "This page may only look: the server was started read-only."
+          : `The command was not sent: ${error.message}`;
+      setTimeout(() => {
+        refused = "";
+        banner();
+      }, 6000);
     }
     sending = false;
     show();
   };
-  landscope.on("head", () => { status(); staleness(); });
+  landscope.on("head", () => {
+    status();
+    staleness();
+  });
   landscope.on("connection", (error) => {
     connection = error;
     if (error && error.status === 404 && !run.data.missing) {
@@ -90,8 +125,17 @@ landscope.header = (() => {
     show();
   });
   landscope.on("data", show);
-  landscope.on("view", (changed) => { if (changed.has("step")) finding(); });
-  landscope.on("run", () => { connection = null; refused = ""; show(); });
-  const mount = () => { setInterval(staleness, 200); show(); };
+  landscope.on("view", (changed) => {
+    if (changed.has("step")) finding();
+  });
+  landscope.on("run", () => {
+    connection = null;
+    refused = "";
+    show();
+  });
+  const mount = () => {
+    setInterval(staleness, 200);
+    show();
+  };
   return { mount, pause };
 })();

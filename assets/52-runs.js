@@ -2,7 +2,8 @@
 landscope.runs = (() => {
   const { view, find, setText, element } = landscope;
   const EVERY_MS = 3000;
-  let listed = [], pickerKey = "";
+  let listed = [],
+    pickerKey = "";
 
   const when = (iso) => {
     const then = new Date(iso);
@@ -20,7 +21,11 @@ landscope.runs = (() => {
     const cells = run.error
       ? [pill("unreadable"), element("span", { text: run.id }), "", "", element("span", { text: run.error }), ""]
       : [pill(run.status), name, run.recipe || "", steps(run), run.finding || "", when(run.created)];
-    return element("tr", {}, cells.map((cell, index) => element("td", { className: `column-${index}` }, [cell])));
+    return element(
+      "tr",
+      {},
+      cells.map((cell, index) => element("td", { className: `column-${index}` }, [cell])),
+    );
   };
   const steps = ({ step, total }) => {
     const { whole } = landscope.format;
@@ -30,14 +35,22 @@ landscope.runs = (() => {
     find("#runs-empty").hidden = listed.length > 0;
     find("#runs-table").hidden = listed.length === 0;
     const live = listed.filter(({ status }) => status === "running").length;
-    setText(find("#runs-note"), listed.length ? `${listed.length} ${listed.length === 1 ? "run" : "runs"}, ${live} live, newest first` : "");
+    setText(
+      find("#runs-note"),
+      listed.length ? `${listed.length} ${listed.length === 1 ? "run" : "runs"}, ${live} live, newest first` : "",
+    );
     const body = find("#runs-body");
     const focused = document.activeElement?.getAttribute?.("href");
     body.replaceChildren(...listed.map(row));
     if (focused) body.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
   };
   const picker = () => {
-    const data = listed.filter(({ error }) => !error).map(({ id, name, status }) => ({ value: id, label: `${name || id}  ·  ${id.slice(0, 15)}${status === "running" ? "  ·  live" : ""}` }));
+    const data = listed
+      .filter(({ error }) => !error)
+      .map(({ id, name, status }) => ({
+        value: id,
+        label: `${name || id}  ·  ${id.slice(0, 15)}${status === "running" ? "  ·  live" : ""}`,
+      }));
     const chosen = landscope.run.data.id;
     const key = JSON.stringify([data, chosen]);
     if (key === pickerKey || !window.dash_clientside.set_props) return;
@@ -48,13 +61,19 @@ landscope.runs = (() => {
     if (document.hidden) return;
     try {
       listed = (await landscope.api.runs()).runs;
-      if (view.state.run === null) { list(); landscope.emit("connection", null); }
+      if (view.state.run === null) {
+        list();
+        landscope.emit("connection", null);
+      }
       picker();
     } catch (error) {
       if (view.state.run === null) landscope.emit("connection", error);
     }
   };
-  const mount = () => { update(); setInterval(update, EVERY_MS); };
+  const mount = () => {
+    update();
+    setInterval(update, EVERY_MS);
+  };
   landscope.on("route", update);
   landscope.on("run", picker);
   return { mount };

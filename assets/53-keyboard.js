@@ -3,30 +3,48 @@ landscope.keyboard = (() => {
   const { view, timebar } = landscope;
   const other = (key) => view.choices[key].find((value) => value !== view.state[key]);
   const ACTIONS = {
-    play: timebar.play, follow: timebar.follow, back: () => timebar.move(-1), forward: () => timebar.move(1),
-    pause: () => landscope.header.pause(), theme: landscope.theme.toggle,
+    play: timebar.play,
+    follow: timebar.follow,
+    back: () => timebar.move(-1),
+    forward: () => timebar.move(1),
+    pause: () => landscope.header.pause(),
+    theme: landscope.theme.toggle,
   };
   const help = () => landscope.find("[data-help]").click();
   const toggle = (key) => () => view.set({ [key]: other(key) });
   const KEYS = {
-    " ": timebar.play, f: timebar.follow, l: toggle("x"), s: toggle("style"), p: toggle("plane"),
-    ArrowLeft: (event) => timebar.move(event.shiftKey ? -10 : -1), ArrowRight: (event) => timebar.move(event.shiftKey ? 10 : 1),
-    Home: () => timebar.choose(0), End: () => timebar.choose(landscope.run.lastStep()),
+    " ": timebar.play,
+    f: timebar.follow,
+    l: toggle("x"),
+    s: toggle("style"),
+    p: toggle("plane"),
+    ArrowLeft: (event) => timebar.move(event.shiftKey ? -10 : -1),
+    ArrowRight: (event) => timebar.move(event.shiftKey ? 10 : 1),
+    Home: () => timebar.choose(0),
+    End: () => timebar.choose(landscope.run.lastStep()),
   };
-  const typing = (target) => target.closest?.("input:not([type=radio]), textarea, select, [contenteditable=true], [role=dialog]");
+  const typing = (target) =>
+    target.closest?.("input:not([type=radio]), textarea, select, [contenteditable=true], [role=dialog]");
 
   const mount = () => {
     document.addEventListener("click", (event) => {
       const button = event.target.closest?.("[data-action]");
       if (button) ACTIONS[button.dataset.action]?.();
       // After a click with the mouse the keys belong to the page again, not to what was clicked.
-      if (event.detail && event.target.closest?.("[data-action], .choice")) setTimeout(() => document.activeElement?.blur?.(), 0);
+      if (event.detail && event.target.closest?.("[data-action], .choice"))
+        setTimeout(() => document.activeElement?.blur?.(), 0);
     });
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
       const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-      if (name === "d") { landscope.theme.toggle(); return; }
-      if (name === "?") { help(); return; }
+      if (name === "d") {
+        landscope.theme.toggle();
+        return;
+      }
+      if (name === "?") {
+        help();
+        return;
+      }
       if (view.state.run === null || !KEYS[name]) return;
       // Space presses a focused button, and arrows move within a focused choice: those keep their own meaning.
       if (name === " " && event.target.closest?.("button, a, label")) return;

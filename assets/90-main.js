@@ -1,13 +1,15 @@
 // Starts the page once Dash has made it, and joins Dash's controls to the view.
 (() => {
   const { view, find } = landscope;
-  let started = false, settled = false;
+  let started = false,
+    settled = false;
 
   // Dash draws the first figures asynchronously, and listens to them afterwards.
-  const present = (definitions) => definitions.every(({ name }) => {
-    const graph = find(`#graph-${name} .js-plotly-plot`);
-    return graph && graph._ev && graph._ev.listenerCount("plotly_relayout") > 0;
-  });
+  const present = (definitions) =>
+    definitions.every(({ name }) => {
+      const graph = find(`#graph-${name} .js-plotly-plot`);
+      return graph && graph._ev && graph._ev.listenerCount("plotly_relayout") > 0;
+    });
 
   const route = () => {
     const onRun = view.state.run !== null;
@@ -19,7 +21,10 @@
     landscope.live.follow(view.state.run);
   };
   const CONTROLS = { plane: "plane", style: "style", "x-scale": "x" };
-  const controls = () => Object.entries(CONTROLS).forEach(([id, key]) => window.dash_clientside.set_props(id, { value: view.state[key] }));
+  const controls = (changed) =>
+    Object.entries(CONTROLS).forEach(([id, key]) => {
+      if (!changed || changed.has(key)) window.dash_clientside.set_props(id, { value: view.state[key] });
+    });
 
   const start = (definitions) => {
     landscope.panels.mount(definitions);
@@ -32,11 +37,14 @@
     route();
     landscope.runs.mount();
     // Dash may still report the values that controls were made with; what the address says comes first.
-    setTimeout(() => { settled = true; }, 0);
+    setTimeout(() => {
+      settled = true;
+    }, 0);
     document.body.dataset.ready = "true";
   };
   const whenPresent = (definitions) => {
-    if (present(definitions)) start(definitions); else setTimeout(() => whenPresent(definitions), 20);
+    if (present(definitions)) start(definitions);
+    else setTimeout(() => whenPresent(definitions), 20);
   };
 
   window.dash_clientside.landscope = {
@@ -51,8 +59,9 @@
     },
     choose: (value, id) => {
       if (!settled || value === null || value === undefined) return;
-      if (id === "run-picker") { if (value !== landscope.run.data.id) view.go(`/run/${encodeURIComponent(value)}`); }
-      else view.set({ [CONTROLS[id]]: value });
+      if (id === "run-picker") {
+        if (value !== landscope.run.data.id) view.go(`/run/${encodeURIComponent(value)}`);
+      } else view.set({ [CONTROLS[id]]: value });
     },
   };
 })();

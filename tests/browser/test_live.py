@@ -103,3 +103,31 @@ def test_commands_are_refused_read_only(trainer: Callable, serve: Callable, visi
     page, _ = visit(f"{serve(root, read_only=True)}/run/latest")
     page.get_by_role("button", name="Pause training").click()
     expect(page.locator("#banner")).to_contain_text("may only look")
+
+
+def test_zoom_stays_while_data_streams_until_a_double_click(
+    trainer: Callable, serve: Callable, visit: Callable
+) -> None:
+    root, _ = trainer(*PACED)
+    page, watcher = visit(f"{serve(root)}/run/latest")
+    filled(page)
+    until(page, "landscope.run.lastStep() > 60")
+    drawn = "document.querySelector('#graph-curves .js-plotly-plot')"
+    box = page.locator("#graph-curves .nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"], steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    zoomed = page.evaluate(f"{drawn}._fullLayout.xaxis.range")
+    before = page.evaluate("landscope.run.lastStep()")
+    until(page, f"landscope.run.lastStep() > {before} + 40")
+    page.wait_for_timeout(1000)
+    assert page.evaluate(f"{drawn}._fullLayout.xaxis.range") == zoomed
+    # The other panels over steps show the same stretch.
+    assert page.evaluate("document.querySelector('#graph-norms .js-plotly-plot')._fullLayout.xaxis.range") == zoomed
+    page.mouse.dblclick(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    until(page, f"{drawn}._fullLayout.xaxis.range[1] > landscope.run.lastStep() - 20")
+    assert page.evaluate(f"{drawn}._fullLayout.xaxis.range[0]") == 0
+    assert watcher.errors == []

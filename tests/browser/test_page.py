@@ -82,13 +82,18 @@ def test_scales_hold_still_while_the_step_changes(latest: str, visit: Callable) 
     page, _ = visit(f"{latest}?step=1000")
     filled(page)
     ranges = """() => ['landscape', 'spectrum', 'embedding', 'curves'].map((name) => {
-        const graph = document.querySelector(`#graph-${name} .js-plotly-plot`);
-        return [graph._fullLayout.xaxis.range, graph._fullLayout.yaxis.range, graph.data[0].zmin, graph.data[0].zmax]; })"""
+        const { _fullLayout: layout, data: [first] } = document.querySelector(`#graph-${name} .js-plotly-plot`);
+        return [layout.xaxis.range, layout.yaxis.range, first.zmin, first.zmax]; })"""
     before = page.evaluate(ranges)
     page.keyboard.press("Home")
     expect(page.locator('[data-provenance="landscape"]')).to_contain_text("step 0 ")
     page.wait_for_timeout(1000)
     assert page.evaluate(ranges) == before
+    # At step 0 a corner of the plane has no finite loss: it is drawn as such, and counted.
+    expect(page.locator('[data-readout="landscape"]')).to_contain_text("19 of 1,681 cells not finite")
+    assert "heatmap" in page.evaluate(
+        "document.querySelector('#graph-landscape .js-plotly-plot').data.map((trace) => trace.type)"
+    )
 
 
 def test_keys(latest: str, visit: Callable) -> None:

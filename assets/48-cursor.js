@@ -2,8 +2,12 @@
 landscope.cursor = (() => {
   const place = ({ drawer, graph, cursor, cover }) => {
     if (drawer) return;
-    const axis = graph._fullLayout?.xaxis, size = graph._fullLayout?._size;
-    if (!axis || !size || !cover.hidden) { cursor.hidden = true; return; }
+    const axis = graph._fullLayout?.xaxis,
+      size = graph._fullLayout?._size;
+    if (!axis || !size || !cover.hidden) {
+      cursor.hidden = true;
+      return;
+    }
     const step = landscope.run.shownStep();
     const across = axis.d2p(axis.type === "log" ? Math.max(step, 1) : step);
     cursor.hidden = !(across >= -1 && across <= axis._length + 1);

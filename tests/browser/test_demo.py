@@ -1,0 +1,57 @@
+"""A built-in experiment as its user starts it: one command, a page, a training that fills it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import REPOSITORY, until
+from tests.browser.test_page import filled
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[str]:
+    """The address of a page over a training that has just been started."""
+    command = [sys.executable, "-m", "landscope_app.cli", "demo", "digits"]
+    options = ["--port", "0", "--no-open", "--runs", str(tmp_path / "runs")]
+    process = subprocess.Popen(
+        [*command, *options], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        found = re.search(r"http://127\.0\.0\.1:\d+", line)
+        if found:
+            break
+    else:
+        pytest.fail(f"the command ended without an address; it said:\n{said}")
+    yield found.group()
+    process.terminate()
+    process.communicate(timeout=30)
+
+
+@pytest.mark.timeout(600)
+def test_digits_fill_the_page(demo: str, visit: Callable) -> None:
+    page, watcher = visit(f"{demo}/")
+    page.locator("#runs-body a").first.click()
+    expect(page).to_have_url(re.compile("/run/2"))
+    filled(page)
+    expect(page.locator("#status")).to_have_text("live")
+    before = page.evaluate("landscope.run.lastStep()")
+    until(page, f"landscope.run.lastStep() > {before} + 10", 120)
+    check = page.locator('[data-readout="landscape"]').inner_text()
+    assert "loss here" in check
+    assert "not finite" not in check
+    page.keyboard.press("s")
+    until(page, "document.querySelector('#graph-landscape .js-plotly-plot').data[0].type === 'surface'")
+    assert watcher.errors == []
+    assert watcher.hosts - {""} == {demo.split("/")[2]}
