@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 __all__ = ["Batches", "batch_size_of", "collect", "to_device"]
@@ -57,6 +57,18 @@ class Batches:
                 sizes.append(local.numel())
             start += size
         return Batches(tuple(items), tuple(sizes))
+
+    def together(self) -> Batches:
+        """The same examples in one batch, where batches differ in nothing but their number; else as it is."""
+        leaves = [tree_flatten(item) for item in self.items]
+        forms = [
+            (spec, *(_form(leaf, size) for leaf in found))
+            for (found, spec), size in zip(leaves, self.sizes, strict=True)
+        ]
+        if len(forms) == 1 or None in forms[0] or any(form != forms[0] for form in forms):
+            return self
+        joined = [torch.cat(column) for column in zip(*(found for found, _ in leaves), strict=True)]
+        return Batches((tree_unflatten(joined, leaves[0][1]),), (self.examples,))
 
     def resident(self, device: torch.device) -> Batches:
         """The same data on `device` if it takes at most half of the memory free there; else as it is.
@@ -231,3 +243,9 @@ def _take(batch: Any, chosen: Tensor | slice, size: int) -> Any:
         )
 
     return tree_map(rows, batch)
+
+
+def _form(leaf: Any, size: int) -> tuple[torch.Size, torch.dtype, torch.device] | None:
+    """Shape, type and device of one example's part of a leaf; None where it has no row for each of `size` examples."""
+    has_rows = isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == size
+    return (leaf.shape[1:], leaf.dtype, leaf.device) if has_rows else None

@@ -124,6 +124,26 @@ class Objective:
         with autograd_tensors():
             return self._derived(batches=self.batches.select(chosen.cpu()))
 
+    def sample(self, count: int, *, seed: int = 0) -> Objective:
+        """The objective over at most `count` random examples, the same ones at every call with the same seed.
+
+        They come in one batch where that is possible, which makes derivatives cheaper; with batch_norm="batch" they
+        stay in the batches they were in, which are what is normalised by.
+
+        Raises:
+            ValueError: if the count is not positive.
+        """
+        if count < 1:
+            raise ValueError(f"count of examples must be positive, got {count}")
+        chosen = self
+        if count < self.examples:
+            order = torch.randperm(self.examples, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
+            chosen = self.subset(order[:count])
+        if self.batch_norm == "batch":
+            return chosen
+        with autograd_tensors():
+            return chosen._derived(batches=chosen.batches.together())
+
     def of_class(self, label: int) -> Objective:
         """The objective over the examples of one class.
 

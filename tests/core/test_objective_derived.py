@@ -112,3 +112,40 @@ def test_derived_objectives_count_their_own_work_and_keep_their_provenance():
         part.value()
     provenance = meter.provenance("value")
     assert (provenance.split, provenance.examples) == ("train", part.examples)
+
+
+def test_a_sample_is_random_fixed_and_in_one_batch():
+    objective, x, y = made(batch_size=5)
+    before = torch.random.get_rng_state()
+    sample, again, other = objective.sample(9), objective.sample(9), objective.sample(9, seed=1)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert sample.batches.sizes == (9,)
+    chosen, _ = sample.batches.items[0]
+    assert torch.equal(chosen, again.batches.items[0][0])
+    assert not torch.equal(chosen, other.batches.items[0][0])
+    positions = [int((x == row).all(dim=1).nonzero()) for row in chosen]
+    assert len(set(positions)) == 9
+    assert sample.value() == pytest.approx(mean_loss(objective, x[positions], y[positions]), rel=1e-12)
+
+
+def test_a_sample_as_large_as_the_data_is_the_data_in_one_batch():
+    objective, _, _ = made(batch_size=5)
+    whole = objective.sample(1000)
+    assert whole.batches.sizes == (N,)
+    assert whole.value() == pytest.approx(objective.value(), rel=1e-12)
+    assert torch.allclose(whole.gradient(), objective.gradient(), rtol=1e-12)
+    with pytest.raises(ValueError, match="must be positive, got 0"):
+        objective.sample(0)
+
+
+def test_a_sample_keeps_its_batches_where_they_normalise_or_do_not_fit_together():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)).double()
+    x, y = torch.randn(N, 3).double(), torch.randint(3, (N,))
+    objective = Objective(model, F.cross_entropy, (x, y), batch_size=8, batch_norm="batch")
+    assert objective.sample(N).batches.sizes == (8, 8, 8)
+    ragged = [(torch.randn(4, length, 3).double(), torch.randint(3, (4,))) for length in (2, 5)]
+    pooled = Objective(
+        nn.Linear(3, 3).double(), F.cross_entropy, ragged, forward=lambda model, batch: model(batch[0].mean(dim=1))
+    )
+    assert pooled.sample(8).batches.sizes == (4, 4)

@@ -57,20 +57,11 @@ def features(
             recomputes batch-norm statistics, or `examples` is not positive.
         TypeError: if the layer's output holds no floating-point tensor.
     """
-    objective = chosen_examples(objective, examples, seed)
+    if examples is not None:
+        objective = objective.sample(examples, seed=seed)
     with objective.measuring():
         readout = forward_pass(objective, layer, theta)
         return Features(readout.features, objective.labels(), readout.layer)
-
-
-def chosen_examples(objective: Objective, examples: int | None, seed: int) -> Objective:
-    """The objective over a subset of at most so many examples, the same at every call."""
-    if examples is not None and examples < 1:
-        raise ValueError(f"examples must be positive, got {examples}")
-    if examples is None or examples >= objective.examples:
-        return objective
-    generator = torch.Generator().manual_seed(seed)
-    return objective.subset(torch.randperm(objective.examples, generator=generator)[:examples])
 
 
 @dataclass(frozen=True)

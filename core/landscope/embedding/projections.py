@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from torch import Tensor
 
-from landscope.embedding.layers import chosen_examples, forward_pass
+from landscope.embedding.layers import forward_pass
 from landscope.embedding.neighbourhoods import trustworthiness
 from landscope.embedding.placement import laid_over
 from landscope.measurements import Projection
@@ -60,7 +60,7 @@ def project(
         raise ValueError(f"dimensions must be 2 or 3, got {dimensions}")
     if neighbours < 1:
         raise ValueError(f"neighbours must be positive, got {neighbours}")
-    probe = chosen_examples(objective, examples, seed)
+    probe = objective.sample(examples, seed=seed)
     n = probe.examples
     if n < 3:
         raise ValueError(f"a projection needs at least 3 examples, got {n}")

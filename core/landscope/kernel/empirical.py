@@ -7,7 +7,6 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from landscope.kernel.graphs import gram_of_uses, recorded
 from landscope.kernel.rows import gram_of_rows
@@ -62,9 +61,7 @@ def ntk(
             f"the kernel is not defined with batch_norm={objective.batch_norm!r}, where each output depends on the "
             "other examples of its batch; use an objective with batch_norm='eval'"
         )
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(objective.examples, generator=generator)[:n]
-    probe = objective.subset(chosen) if n < objective.examples else objective
+    probe = objective.sample(n, seed=seed)
     with probe.measuring() as meter, probe._differentiating():
         gram, outputs = _gram(probe, theta, kind)
         labels = probe.labels()
@@ -87,7 +84,7 @@ def _gram(probe: Objective, theta: Tensor | None, kind: Contracted) -> tuple[Ten
     """The kernel (n, n), and the number of outputs."""
     vector = probe.theta() if theta is None else theta.detach().clone()  # a clone may have derivatives in any mode
     parameters = {name: tensor.detach().requires_grad_() for name, tensor in probe.layout.unflatten(vector).items()}
-    batches = _together(list(probe.batches_on_device()))
+    batches = list(probe.batches_on_device())
     widths = set()
 
     def outputs(named: Mapping[str, Tensor], batch: Any) -> Tensor:
@@ -111,23 +108,6 @@ def _gram(probe: Objective, theta: Tensor | None, kind: Contracted) -> tuple[Ten
         raise ValueError("the kernel has entries that are not finite: the network's gradients are NaN or infinite here")
     (count,) = widths
     return (gram + gram.T) / (2 * count), count
-
-
-def _together(batches: list[tuple[Any, int]]) -> list[tuple[Any, int]]:
-    """The batches as one, where their tensors differ in nothing but the number of examples."""
-    leaves = [tree_flatten(batch) for batch, _ in batches]
-    sizes = [size for _, size in batches]
-    forms = [(spec, *(_form(leaf, size) for leaf in found)) for (found, spec), size in zip(leaves, sizes, strict=True)]
-    if None in forms[0] or any(form != forms[0] for form in forms):
-        return batches
-    joined = [torch.cat(column) for column in zip(*(found for found, _ in leaves), strict=True)]
-    return [(tree_unflatten(joined, leaves[0][1]), sum(sizes))]
-
-
-def _form(leaf: Any, size: int) -> tuple[torch.Size, torch.dtype] | None:
-    """Shape and type of one example's part of a leaf; None where it has no row for each of `size` examples."""
-    has_rows = isinstance(leaf, Tensor) and leaf.ndim > 0 and len(leaf) == size
-    return (leaf.shape[1:], leaf.dtype) if has_rows else None
 
 
 def _rows(output: Any) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-__all__ = ["Budget"]
+__all__ = ["FIRST_PICTURE", "Budget"]
+
+FIRST_PICTURE = 50.0
 
 # No probe is worth repeating faster than a page can show it.
 _SHORTEST_INTERVAL = 0.2
@@ -16,8 +18,10 @@ class Budget:
     """Gives each probe its own part of the time that may be spent measuring.
 
     After T seconds of training, probe i may have spent overhead * share_i * T seconds, the run about to start
-    included, with its last cost as the estimate. A dear probe never makes a cheap one wait. The first picture, before
-    training begins, is on top of that: it is part of `spent`, but nothing waits for it to be paid back.
+    included, with its last cost as the estimate. A dear probe never makes a cheap one wait.
+
+    Before training begins, a first picture is allowed as much as `FIRST_PICTURE` seconds of training would have earned.
+    It is part of `spent`, but nothing waits for it to be paid back.
 
     Args:
         overhead: Seconds that may be spent measuring for each second of training.
@@ -37,7 +41,7 @@ class Budget:
         self._weights = dict(weights)
         self._first = 0.0
         self._spent = dict.fromkeys(weights, 0.0)
-        self._cost = dict.fromkeys(weights, 0.0)
+        self._cost = dict.fromkeys(weights, 0.0)  # expected
         self._last = dict.fromkeys(weights, float("-inf"))
 
     @property
@@ -48,6 +52,22 @@ class Budget:
     def drop(self, name: str) -> None:
         """Takes a probe out; its share goes to the others."""
         del self._weights[name]
+
+    def expect(self, name: str, seconds: float) -> None:
+        """Sets what the next run of a probe is expected to cost, before it has ever run."""
+        self._cost[name] = seconds
+
+    def first_picture(self) -> Iterator[str]:
+        """The probes to run before training begins, the cheapest first, as long as the next one is likely to fit."""
+        for name in sorted(self._weights, key=self._cost.__getitem__):
+            if self._first + self._cost[name] <= self.overhead * FIRST_PICTURE:
+                yield name
+
+    def charge_first(self, name: str, seconds: float, now: float) -> None:
+        """Notes that a probe ran for `seconds` as part of the first picture."""
+        self._first += seconds
+        self._cost[name] = _WARM * seconds
+        self._last[name] = now
 
     def affordable(self, training: float, now: float) -> list[str]:
         """The probes that may run after `training` seconds of training, longest waiting first.
@@ -66,11 +86,7 @@ class Budget:
         return sorted(ready, key=self._last.__getitem__)
 
     def charge(self, name: str, seconds: float, now: float) -> None:
-        """Notes that a probe ran for `seconds` and ended at `now`; its first run is its part of the first picture."""
-        if self._last[name] == float("-inf"):
-            self._first += seconds
-            self._cost[name] = _WARM * seconds
-        else:
-            self._spent[name] += seconds
-            self._cost[name] = seconds
+        """Notes that a probe ran for `seconds` and ended at `now`."""
+        self._spent[name] += seconds
+        self._cost[name] = seconds
         self._last[name] = now

@@ -18,6 +18,8 @@ __all__ = ["Probe", "Watched", "default_probes"]
 
 
 _SLICE_POINTS = 17
+# The trace over outputs costs a backward pass for each of them; beyond this many, their sum stands for them.
+_MOST_OUTPUTS = 128
 
 
 @dataclass
@@ -57,24 +59,26 @@ class Probe:
         measure: What to do. A measurement is recorded as a frame, and its scalars as "<name>/<scalar>"; a mapping is
             recorded as scalars under the names in it; None records nothing.
         weight: Its share of the measuring time, relative to the other probes.
+        gradients: About how many gradients of `Watched.focus` its first run takes as long as; later ones are timed.
     """
 
     name: str
     measure: Callable[[Watched], Result]
     weight: float = 1.0
+    gradients: float = 1.0
 
 
 def default_probes() -> tuple[Probe, ...]:
     """What `watch` measures unless told otherwise."""
     return (
-        Probe("evaluate", _evaluate, 1.0),
-        Probe("norms", _norms, 0.3),
-        Probe("sharpness", _sharpness, 1.2),
-        Probe("embedding", _embedding, 0.7),
-        Probe("ntk", _ntk, 1.0),
-        Probe("slice/trajectory", _trajectory_slice, 2.2),
-        Probe("slice/random", _random_slice, 1.1),
-        Probe("density", _density, 2.5),
+        Probe("evaluate", _evaluate, weight=1.0, gradients=3),
+        Probe("norms", _norms, weight=0.3, gradients=1),
+        Probe("sharpness", _sharpness, weight=1.2, gradients=60),
+        Probe("embedding", _embedding, weight=0.7, gradients=2),
+        Probe("ntk", _ntk, weight=1.0, gradients=20),
+        Probe("slice/trajectory", _trajectory_slice, weight=2.2, gradients=80),
+        Probe("slice/random", _random_slice, weight=1.1, gradients=80),
+        Probe("density", _density, weight=2.5, gradients=180),
     )
 
 
@@ -110,7 +114,9 @@ def _density(watched: Watched) -> Result:
 
 
 def _ntk(watched: Watched) -> Result:
-    return kernel.ntk(watched.focus)
+    few = watched.focus.sample(2)
+    outputs = few.outputs().numel() // few.examples
+    return kernel.ntk(watched.focus, kind="trace" if outputs <= _MOST_OUTPUTS else "pseudo")
 
 
 def _embedding(watched: Watched) -> Result:

@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 _LOSS_INTERVAL = 0.1
 _FINDING_INTERVAL = 1.0
 _PAUSE_POLL = 0.05
+# Unless told, curvature and the like use between so few and so many examples, as long as a gradient over them takes no
+# longer than this many seconds.
+_FEWEST, _MOST, _QUICK = 32, 1024, 0.05
 
 
 def watch(
@@ -49,7 +52,7 @@ def watch(
     target: Callable[[Any], Any] = default_target,
     batch_norm: BatchNormPolicy = "eval",
     overhead: float = 0.1,
-    examples: int = 1024,
+    examples: int | None = None,
     probes: Sequence[Probe] | None = None,
     total_steps: int | None = None,
     name: str | None = None,
@@ -67,15 +70,15 @@ def watch(
     Args:
         model: The network in training.
         loss_fn: `loss_fn(output, target)`, a scalar, the mean over the batch.
-        train: Training data in any form `Objective` takes; kept in memory, at most 4 * `examples` of them.
+        train: Training data in any form `Objective` takes; kept in memory, at most 4,096 of them.
         test: Held-out data, likewise.
         optimizer: The optimiser, to know the largest sharpness at which it is stable.
         forward: `forward(model, batch)`, for models that are not called as `model(x)`.
         target: `target(batch)`, what the loss compares with.
         batch_norm: Policy for batch normalisation while measuring: "eval", "batch" or "recompute".
-        overhead: Seconds that may be spent measuring for each second of training.
-        examples: How many training examples curvature, kernel and embedding use; losses use four times as many,
-            slices a quarter.
+        overhead: Seconds that may be spent measuring for each second of training, after the first picture.
+        examples: How many training examples curvature, kernel and embedding use, by default between 32 and 1,024, as
+            many as are quick; losses use four times as many, slices a quarter.
         probes: What to measure instead of the default.
         total_steps: Steps planned, for progress.
         name: The run's name; by default the recipe's, or the program's.
@@ -90,13 +93,20 @@ def watch(
     Raises:
         ValueError: for objectives that cannot be measured (see `Objective`), or an overhead that is not positive.
     """
-    options = {"forward": forward, "target": target, "batch_norm": batch_norm}
-    whole = Objective(model, loss_fn, train, examples=4 * examples, split="train", **options)  # type: ignore[arg-type]
+    options = {"forward": forward, "target": target, "batch_norm": batch_norm, "batch_size": _FEWEST}
+    everything = Objective(model, loss_fn, train, examples=4 * (examples or _MOST), split="train", **options)  # type: ignore[arg-type]
+    count, gradient_seconds = _affordable(everything) if examples is None else (examples, 0.0)
     held_out = None
     if test is not None:
-        held_out = Objective(model, loss_fn, test, examples=4 * examples, split="test", **options)  # type: ignore[arg-type]
+        held_out = Objective(model, loss_fn, test, examples=4 * count, split="test", **options)  # type: ignore[arg-type]
+        held_out = held_out.sample(4 * count)
+    whole, focus = everything.sample(4 * count), everything.sample(count)
     trajectory = Trajectory(whole.layout.size, whole.layout.dtype.itemsize)
-    watched = Watched(whole, held_out, _some(whole, examples), _some(whole, examples // 4), optimizer, trajectory)
+    watched = Watched(whole, held_out, focus, focus.sample(max(_FEWEST, count // 4)), optimizer, trajectory)
+    probes = default_probes() if probes is None else probes
+    budget = Budget(overhead, {probe.name: probe.weight for probe in probes})
+    for probe in probes:
+        budget.expect(probe.name, probe.gradients * gradient_seconds)
     writer = RunWriter.create(
         runs or os.environ.get("LANDSCOPE_RUNS", "runs"),
         name=name or recipe or Path(sys.argv[0]).stem or "run",
@@ -104,7 +114,7 @@ def watch(
         config={**_described(whole, held_out, optimizer), **(config or {})},
     )
     shown = bool(os.environ.get("LANDSCOPE_PROGRESS")) if progress is None else progress
-    return Scope(watched, writer, probes or default_probes(), overhead, total_steps, ProgressLine() if shown else None)
+    return Scope(watched, writer, probes, budget, total_steps, ProgressLine() if shown else None)
 
 
 class Scope:
@@ -122,7 +132,7 @@ class Scope:
         watched: Watched,
         writer: RunWriter,
         probes: Sequence[Probe],
-        overhead: float,
+        budget: Budget,
         total_steps: int | None,
         progress: ProgressLine | None,
     ) -> None:
@@ -130,7 +140,7 @@ class Scope:
         self._watched = watched
         self._writer = writer
         self._probes = {probe.name: probe for probe in probes}
-        self._budget = Budget(overhead, {probe.name: probe.weight for probe in probes})
+        self._budget = budget
         self._total_steps = total_steps
         self._progress = progress
         self._paused = self._closed = False
@@ -143,8 +153,8 @@ class Scope:
         self._found_at = float("-inf")
         atexit.register(self._flush)
         self._remember()
-        for probe_name in list(self._probes):
-            self._run(probe_name)
+        for probe_name in budget.first_picture():
+            self._run(probe_name, budget.charge_first)
         self._say()
         self._left = time.perf_counter()
 
@@ -177,7 +187,7 @@ class Scope:
             self._losses.append((self._watched.step, loss.detach() if isinstance(loss, Tensor) else float(loss)))
         self._remember()
         for probe_name in self._budget.affordable(self._training_seconds, entered):
-            self._run(probe_name)
+            self._run(probe_name, self._budget.charge)
         if entered - self._losses_read > _LOSS_INTERVAL:
             self._say()
         self._writer.progress(self._watched.step, self._total_steps)
@@ -190,7 +200,7 @@ class Scope:
         began, measured = time.perf_counter(), self._budget.spent
         self._training_seconds += began - self._left
         for probe_name in list(self._probes):
-            self._run(probe_name)
+            self._run(probe_name, self._budget.charge)
         self._say()
         self._left = time.perf_counter()
         self._other_seconds += self._left - began - (self._budget.spent - measured)
@@ -214,8 +224,8 @@ class Scope:
         else:
             self.close("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
 
-    def _run(self, name: str) -> None:
-        """Runs one probe and records what it found; a probe that fails is switched off."""
+    def _run(self, name: str, charge: Callable[[str, float, float], None]) -> None:
+        """Runs one probe, records what it found and charges its cost; a probe that fails is switched off."""
         if name != "evaluate" and self._diverged():
             return
         watched = self._watched
@@ -233,7 +243,7 @@ class Scope:
         elif result is not None:
             self._record(result)
         ended = time.perf_counter()
-        self._budget.charge(name, ended - began, ended)
+        charge(name, ended - began, ended)
 
     def _switch_off(self, name: str, failure: Exception) -> None:
         del self._probes[name]
@@ -322,11 +332,18 @@ class Scope:
             self._progress = None
 
 
-def _some(objective: Objective, count: int) -> Objective:
-    """The objective on a fixed random choice of `count` of its examples."""
-    if count >= objective.examples:
-        return objective
-    return objective.subset(torch.randperm(objective.examples, generator=torch.Generator().manual_seed(0))[:count])
+def _affordable(objective: Objective) -> tuple[int, float]:
+    """The largest number of examples, doubling from the fewest, whose gradient is quick; and its seconds."""
+    count = _FEWEST
+    objective.sample(count).gradient()  # the first one also fills caches
+    while True:
+        probe = objective.sample(count)
+        began = time.perf_counter()
+        probe.gradient()
+        seconds = time.perf_counter() - began
+        if count >= min(_MOST, objective.examples) or 2 * seconds > _QUICK:
+            return count, seconds
+        count *= 2
 
 
 def _described(train: Objective, test: Objective | None, optimizer: Optimizer | None) -> dict[str, Any]:

@@ -89,6 +89,7 @@ def train(config: Config, runs: Path) -> None:
         test=held_out,
         optimizer=optimizer,
         overhead=config.overhead,
+        examples=1024,
         total_steps=config.steps,
         recipe="digits",
         config=vars(config),

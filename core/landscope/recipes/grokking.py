@@ -93,6 +93,7 @@ def train(config: Config, runs: Path) -> None:
         test=held_out,
         optimizer=optimizer,
         overhead=config.overhead,
+        examples=1024,
         total_steps=config.steps,
         recipe="grokking",
         config=vars(config),

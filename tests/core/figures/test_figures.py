@@ -152,6 +152,9 @@ def test_what_has_no_picture_says_so() -> None:
     snapshot = Snapshot(provenance=SOURCE, theta=np.zeros(2), names=("w",), sizes=(2,))
     with pytest.raises(TypeError, match="no figure for a Snapshot; those with one are Slice2D"):
         figure(snapshot)
+    flat = NTK(provenance=SOURCE, eigenvalues=np.zeros(3), gram_kind="trace", outputs=1, effective_rank=np.nan)
+    with pytest.raises(ValueError, match="none of the kernel's 3 eigenvalues is positive"):
+        figure(flat)
     with pytest.raises(ValueError, match='style must be "contour" or "surface", got \'wire\''):
         figure(plane(), style="wire")
 
@@ -163,6 +166,24 @@ def test_rows_of_the_slice_run_along_alpha() -> None:
     i, j = 4, 1
     expected = 0.01 + drawn.x[i] ** 2 + 10 * drawn.y[j] ** 2
     assert 10 ** z[j, i] == pytest.approx(expected, rel=1e-12)
+
+
+def test_path_lies_on_the_surface_and_breaks_off_outside() -> None:
+    # A plane through the grid's points is its own bilinear interpolant.
+    alpha, beta = np.linspace(-1, 1, 5), np.linspace(-2, 2, 7)
+    loss = -3 + alpha[:, None] + 2 * beta[None, :]
+    path = np.array([[0.3, -1.1], [1.0, 2.0], [1.2, 0.0]])
+    drawn = figure(plane(loss, path=path, path_steps=np.arange(3)), style="surface")
+    z = np.array(next(trace for trace in drawn.data if trace.name == "path").z)
+    lift = z[1] - 2.0
+    assert z[:2] - lift == pytest.approx([-3 + 0.3 - 2.2, 2.0])
+    assert 0 < lift < 0.2
+    assert np.isnan(z[2])
+
+
+def test_height_of_a_surface_reads_as_losses() -> None:
+    axis = figure(plane(), style="surface").layout.scene.zaxis
+    assert [10**place for place in axis.tickvals] == pytest.approx([float(text) for text in axis.ticktext])
 
 
 def test_colour_bar_reads_as_losses() -> None:

@@ -23,7 +23,7 @@ def begun(overhead, costs, weights=None):
     """A budget after the first picture."""
     budget = Budget(overhead, weights or dict.fromkeys(costs, 1.0))
     for name, cost in costs.items():
-        budget.charge(name, cost, 0.0)
+        budget.charge_first(name, cost, 0.0)
     return budget
 
 
@@ -52,6 +52,19 @@ def test_the_first_picture_is_shown_but_not_paid_back():
     assert budget.affordable(20.0, 20.0) == []  # not yet a quarter of the first cost
     assert budget.affordable(26.0, 26.0) == ["probe"]
     assert budget.spent == 10.0
+
+
+def test_the_first_picture_holds_what_is_likely_to_fit():
+    budget = Budget(0.1, dict.fromkeys(("cheap", "middling", "dear"), 1.0))
+    for name, seconds in (("dear", 60.0), ("cheap", 0.1), ("middling", 3.0)):
+        budget.expect(name, seconds)
+    ran = []
+    for name in budget.first_picture():  # five seconds' worth
+        ran.append(name)
+        budget.charge_first(name, 1.0, 0.0)
+    assert ran == ["cheap", "middling"]
+    assert budget.affordable(1199.0, 1.0)[-2:] == ["cheap", "middling"]
+    assert "dear" in budget.affordable(1801.0, 1.0)  # a third of a tenth of that is sixty seconds
 
 
 def test_weights_divide_the_time():
