@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from landscope.figures.scales import log_axis
 from landscope.figures.theme import Theme, template
 from landscope.measurements import Collapse, Sharpness, Trace
 
@@ -79,7 +80,7 @@ def trace_figure(trace: Trace, colours: Theme) -> go.Figure:
 
 
 def collapse_figure(collapse: Collapse, colours: Theme) -> go.Figure:
-    """The quantities of neural collapse on one logarithmic axis; all tend to zero."""
+    """The quantities of neural collapse on one logarithmic axis, where zero has no place; all tend to it."""
     found = {
         "NC1<br>variability": collapse.nc1,
         "NC2<br>lengths": collapse.nc2_norms,
@@ -91,7 +92,8 @@ def collapse_figure(collapse: Collapse, colours: Theme) -> go.Figure:
     figure = _numbers(
         list(known), list(known.values()), None, f"distance from collapse at {collapse.layer} (no unit)", colours
     )
-    return figure.update_yaxes(type="log", rangemode="normal")
+    positive = [value for value in known.values() if value > 0]
+    return figure.update_yaxes(log_axis(min(positive), max(positive)), rangemode="normal") if positive else figure
 
 
 def _numbers(names: list[str], values: list[float], errors: list[float] | None, axis: str, colours: Theme) -> go.Figure:

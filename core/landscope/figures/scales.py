@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["height_scale", "log_ticks", "number", "signed_log", "signed_log_ticks"]
+__all__ = ["height_scale", "log_axis", "log_ticks", "number", "signed_log", "signed_log_ticks"]
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -41,6 +42,19 @@ def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
             return ticks
     stride = math.ceil(len(ticks) / most)
     return ticks[::stride]
+
+
+def log_axis(low: float, high: float) -> dict[str, Any]:
+    """A logarithmic axis between two positive limits, with round labels of one size and some room at both ends."""
+    high = max(high, low * 1.1)
+    ticks = log_ticks(low, high)
+    room = 0.04 * math.log10(high / low)
+    return {
+        "type": "log",
+        "range": [math.log10(low) - room, math.log10(high) + room],
+        "tickvals": ticks,
+        "ticktext": [number(tick) for tick in ticks],
+    }
 
 
 def _even_ticks(low: float, high: float, most: int) -> list[float]:

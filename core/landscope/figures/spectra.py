@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from landscope.figures.scales import number, signed_log, signed_log_ticks
+from landscope.figures.scales import log_axis, number, signed_log, signed_log_ticks
 from landscope.figures.theme import Theme, blend, template
 from landscope.measurements import NTK, Eigenvalues, SpectralDensity
 
@@ -66,7 +65,7 @@ def density_figure(density: SpectralDensity, colours: Theme) -> go.Figure:
     largest = max(abs(float(density.grid[0])), abs(float(density.grid[-1])))
     ticks = signed_log_ticks(float(density.grid[0]), float(density.grid[-1]), max(density.scale, largest * 1e-6))
     figure.update_xaxes(tickvals=signed_log(np.array(ticks), density.scale), ticktext=[number(tick) for tick in ticks])
-    figure.update_yaxes(range=[math.log10(floor), math.log10(float(density.density.max())) + 0.3])
+    figure.update_yaxes(log_axis(floor, 2 * float(density.density.max())))
     if density.threshold is not None:
         figure.add_vline(
             float(signed_log(density.threshold, density.scale)),
@@ -81,7 +80,7 @@ def density_layout(colours: Theme) -> dict[str, Any]:
     return {
         "template": template(colours),
         "xaxis": {"title": {"text": "eigenvalue λ (loss / parameter²)"}},
-        "yaxis": {"title": {"text": "density (per unit asinh λ)"}, "type": "log", "dtick": 1},
+        "yaxis": {"title": {"text": "density (per unit asinh λ)"}, "type": "log"},
         "showlegend": False,
     }
 
@@ -113,21 +112,32 @@ def eigenvalues_figure(eigenvalues: Eigenvalues, colours: Theme) -> go.Figure:
 
 
 def kernel_figure(ntk: NTK, colours: Theme) -> go.Figure:
-    """The kernel's positive eigenvalues over their rank, both on logarithmic axes."""
-    positive = ntk.eigenvalues > 0
-    rank = np.arange(1, len(ntk.eigenvalues) + 1)[positive]
+    """The kernel's positive eigenvalues over their rank, both on logarithmic axes.
+
+    Raises:
+        ValueError: if none is positive.
+    """
+    positive = ntk.eigenvalues[ntk.eigenvalues > 0]
+    if not len(positive):
+        raise ValueError(
+            f"none of the kernel's {len(ntk.eigenvalues)} eigenvalues is positive: there is nothing to draw"
+        )
+    rank = np.arange(1, len(positive) + 1)  # they descend, so the positive ones come first
     alignment = "" if ntk.alignment is None else f", label alignment {ntk.alignment:.3f}"
     figure = go.Figure(
         layout={
             "template": template(colours),
             "title": {"text": f"effective rank {ntk.effective_rank:.1f}{alignment}"},
-            "xaxis": {"title": {"text": "rank"}, "type": "log"},
-            "yaxis": {"title": {"text": "eigenvalue of the kernel (output² / parameter²)"}, "type": "log"},
+            "xaxis": {"title": {"text": "rank"}, **log_axis(1, len(rank))},
+            "yaxis": {
+                "title": {"text": "eigenvalue of the kernel (output² / parameter²)"},
+                **log_axis(float(positive.min()), float(positive.max())),
+            },
         }
     )
     figure.add_scatter(
         x=rank,
-        y=ntk.eigenvalues[positive],
+        y=positive,
         mode="lines+markers",
         line={"width": 1.2, "color": colours.first},
         marker={"size": 4},

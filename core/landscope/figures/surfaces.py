@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from landscope.figures.scales import height_scale, log_ticks, number
 from landscope.figures.theme import HEIGHT, Theme, template
@@ -34,7 +35,11 @@ def landscape_figure(
         raise ValueError(f'style must be "contour" or "surface", got {style!r}')
     if style == "contour":
         return go.Figure(_contour(slice2d, colours, span), plane_layout(slice2d.axes, colours))
-    return go.Figure(_surface(slice2d, colours, span), space_layout(slice2d.axes, colours))
+    figure = go.Figure(_surface(slice2d, colours, span), space_layout(slice2d.axes, colours))
+    _, low, high, logarithmic = height_scale(slice2d.loss, span)
+    bar = colour_bar(low, high, logarithmic)
+    # The bar beside it and the axis are one scale.
+    return figure.update_layout(scene_zaxis=bar | {"title": {"text": "loss"}, "range": [low, high]})
 
 
 def plane_layout(axes: tuple[str, str], colours: Theme) -> dict[str, Any]:
@@ -134,18 +139,41 @@ def _surface(slice2d: Slice2D, colours: Theme, span: tuple[float, float] | None)
             name="loss",
         )
     ]
+    lift = 0.012 * (high - low)  # so that lines on the surface are not hidden by it
+    if slice2d.path is not None and len(slice2d.path):
+        above = _heights_at(height, slice2d.alpha, slice2d.beta, slice2d.path) + lift
+        x, y = slice2d.path[:, 0], slice2d.path[:, 1]
+        line = {"width": 5, "color": colours.accent}
+        traces.append(go.Scatter3d(x=x, y=y, z=above, mode="lines", line=line, hoverinfo="skip", name="path"))
     centre = np.log10(slice2d.centre_loss) if logarithmic and slice2d.centre_loss > 0 else slice2d.centre_loss
     traces.append(
         go.Scatter3d(
             x=[0.0],
             y=[0.0],
-            z=[centre],
+            z=[centre + lift],
             mode="markers",
             marker={"size": 4, "color": colours.accent},
             name="these weights",
         )
     )
     return traces
+
+
+def _heights_at(
+    height: NDArray[np.float64], alpha: NDArray[np.floating], beta: NDArray[np.floating], points: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Bilinear heights of a grid at points (T, 2); NaN outside it."""
+    (i, s), (j, t) = (_cells(axis, points[:, column]) for column, axis in enumerate((alpha, beta)))
+    below = (1 - s) * height[i, j] + s * height[i + 1, j]
+    above = (1 - s) * height[i, j + 1] + s * height[i + 1, j + 1]
+    inside = (s >= 0) & (s <= 1) & (t >= 0) & (t <= 1)
+    return np.where(inside, (1 - t) * below + t * above, np.nan)
+
+
+def _cells(axis: NDArray[np.floating], values: NDArray[np.floating]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """The interval of an ascending axis that each value is in or next to, and where in it, 0 to 1 inside."""
+    index = np.clip(np.searchsorted(axis, values, side="right") - 1, 0, len(axis) - 2)
+    return index, np.asarray((values - axis[index]) / (axis[index + 1] - axis[index]), dtype=np.float64)
 
 
 def _start(colours: Theme) -> dict[str, Any]:

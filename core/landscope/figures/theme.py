@@ -164,7 +164,7 @@ def template(colours: Theme) -> go.layout.Template:
                 "bordercolor": colours.axis,
                 "font": {"family": FONT, "size": 12, "color": colours.text},
             },
-            "margin": {"l": 54, "r": 16, "t": 36, "b": 44},
+            "margin": {"l": 64, "r": 16, "t": 36, "b": 48},
             "legend": {"font": {"size": 11}, "bgcolor": "rgba(0,0,0,0)"},
             "xaxis": axis,
             "yaxis": axis,
