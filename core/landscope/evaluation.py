@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_leaves, tree_map
 
+from landscope.isolation import isolated
 from landscope.parameters import tied_names
 
 __all__ = ["Forward", "Loss", "ModelFunction", "default_target", "per_example", "setting", "vmapped"]
@@ -33,7 +35,6 @@ class ModelFunction:
         model: The module; referred to, not copied. Wrappers of `torch.compile`, DataParallel and
             DistributedDataParallel are taken off, since differentiating through them twice is not possible.
         forward: The user's `forward(model, batch)`; None where the model is called as `model(*inputs)`.
-        entered: Whether a measurement under way has isolated the model already.
 
     Raises:
         TypeError: if the model is no module, or a TorchScript one.
@@ -46,7 +47,7 @@ class ModelFunction:
         if isinstance(self.model, torch.jit.ScriptModule):
             raise TypeError("model is a TorchScript module, whose parameters cannot be exchanged; pass the nn.Module")
         self.forward = forward
-        self.entered = False
+        self._entered = False
         self._call = _Call(self.model, forward or _default_forward)
         self._names = tied_names(self.model)
 
@@ -69,6 +70,19 @@ class ModelFunction:
             for alias in self._names.get(name, (name,))
         }
         return functional_call(self._call, swapped, (batch,), tie_weights=False)
+
+    @contextmanager
+    def isolated(self, *, batch_statistics: bool = False) -> Iterator[None]:
+        """As `landscope.isolation.isolated` of the model; free where a measurement under way has done it already."""
+        if self._entered:
+            yield
+            return
+        with isolated(self.model, batch_statistics=batch_statistics):
+            self._entered = True
+            try:
+                yield
+            finally:
+                self._entered = False
 
 
 class _Call(nn.Module):

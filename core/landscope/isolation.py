@@ -15,7 +15,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from landscope.batch_norm import BATCH_NORM_POLICIES, BatchNormPolicy, batch_norm_layers, normalise_by_batch
 
-__all__ = ["BATCH_NORM_POLICIES", "BatchNormPolicy", "autograd_tensors", "batch_norm_layers", "isolated"]
+__all__ = [
+    "BATCH_NORM_POLICIES",
+    "BatchNormPolicy",
+    "activations_kept",
+    "autograd_tensors",
+    "batch_norm_layers",
+    "isolated",
+]
 
 
 @contextmanager
@@ -58,6 +65,20 @@ def autograd_tensors() -> Iterator[None]:
         yield
         return
     with torch.inference_mode(False):
+        yield
+
+
+@contextmanager
+def activations_kept() -> Iterator[None]:
+    """Within, forward passes keep what derivatives need; a model that means to recompute it is refused, by torch.
+
+    Recomputed in backward, activations would be those of the model's own weights, which are back in place by then.
+    """
+    remedy = (
+        "derivatives need a forward pass that keeps its activations; switch off torch.utils.checkpoint and other "
+        "saved-tensor hooks in the model, e.g. checkpoint only `if self.training`"
+    )
+    with torch.autograd.graph.disable_saved_tensors_hooks(remedy):
         yield
 
 

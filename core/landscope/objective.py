@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from typing import Any
 
@@ -15,7 +15,7 @@ from landscope.batches import batch_size_of, collect, to_device
 from landscope.classes import Classification
 from landscope.derivatives import Operator, accumulator, blockwise, derivative, ggn_operator, hessian_operator
 from landscope.evaluation import Forward, Loss, ModelFunction, default_target, per_example
-from landscope.isolation import autograd_tensors, isolated
+from landscope.isolation import activations_kept, autograd_tensors
 from landscope.parameters import ParameterLayout
 from landscope.points import PointEvaluator, averages
 from landscope.validity import check_loss, check_mean, check_reduction, check_repeats
@@ -83,7 +83,7 @@ class Objective:
         self.layout = ParameterLayout.of(self.model, parameters)
         self.work = Work()
         self._points = self._evaluator()
-        with isolated(self.model):
+        with self.function.isolated():
             batches = collect(data, batch_size=batch_size, examples=examples, target=target)
         self.batches = batches.resident(self.layout.device)
         self._check()
@@ -200,8 +200,7 @@ class Objective:
         """
         self.layout.check("thetas", thetas, 2)
         if not len(thetas):
-            names = ("loss",) if self._classes is None else ("loss", "accuracy")
-            return {name: torch.empty(0, dtype=torch.float64) for name in names}
+            return {name: torch.empty(0).double() for name in ("loss", "accuracy")[: 1 + (self._classes is not None)]}
         with self._isolated(), torch.no_grad():
             found, evaluations = self._points(self._averages, thetas)
             self.work.forwards += evaluations
@@ -351,30 +350,13 @@ class Objective:
 
         return recomputed_buffers(self.model, evaluate, self.batches_on_device())
 
-    @contextmanager
-    def _isolated(self) -> Iterator[None]:
-        if self.function.entered:
-            yield
-            return
-        with isolated(self.model, batch_statistics=self.batch_norm == "batch"):
-            self.function.entered = True
-            try:
-                yield
-            finally:
-                self.function.entered = False
+    def _isolated(self) -> AbstractContextManager[None]:
+        return self.function.isolated(batch_statistics=self.batch_norm == "batch")
 
     @contextmanager
     def _differentiating(self) -> Iterator[None]:
         self._need_derivatives()
-        # Activations recomputed in backward would be those of the model's own weights, which are back in place by then.
-        with (
-            self._isolated(),
-            torch.enable_grad(),
-            torch.autograd.graph.disable_saved_tensors_hooks(
-                "derivatives need a forward pass that keeps its activations; switch off torch.utils.checkpoint and "
-                "other saved-tensor hooks in the model, e.g. checkpoint only `if self.training`"
-            ),
-        ):
+        with self._isolated(), activations_kept(), torch.enable_grad():
             yield
 
     def _point(self, theta: Tensor | None) -> Tensor:
