@@ -26,9 +26,10 @@ landscope.landscapePanel = (() => {
   };
 
   const draw = (panel, graph, base, look, zoom, slice) => {
-    const surface = landscope.view.state.style === "surface";
     const { low, high, logarithmic, labels } = scale(frameName());
     const grid = heightsOf(slice, logarithmic);
+    // A scene cannot draw what has not one finite coordinate; the map shows that as it is.
+    const surface = landscope.view.state.style === "surface" && grid.holes < slice.loss.data.length;
     const place = places(graph, base, surface);
     const alpha = Array.from(slice.alpha.data),
       beta = Array.from(slice.beta.data);
@@ -74,7 +75,7 @@ landscope.landscapePanel = (() => {
       ...labels,
     };
     const traces = surface
-      ? solid(slice, grid, alpha, beta, low, high, strip, look)
+      ? solid(slice, grid, alpha, beta, low, high, strip, centreOf(slice, logarithmic), look)
       : flat(slice, grid, alpha, beta, low, high, strip, look);
     if (surface) {
       // Even invisible axes would lie over the scene and take its drags.
@@ -103,19 +104,29 @@ landscope.landscapePanel = (() => {
         nticks: 6,
       };
     }
-    return Plotly.react(graph, [...traces, ...cuts(grid, alpha, beta, look)], layout);
+    return Plotly.react(graph, [...traces, ...cuts(grid, alpha, beta, centreOf(slice, logarithmic), look)], layout);
   };
 
-  const cuts = (grid, alpha, beta, look) => {
-    const i0 = nearestZero(alpha),
-      j0 = nearestZero(beta);
+  // The height of the weights themselves, which need not be on the grid.
+  const centreOf = (slice, logarithmic) => {
+    const height = logarithmic ? Math.log10(slice.centre_loss) : slice.centre_loss;
+    return Number.isFinite(height) ? height : null;
+  };
+
+  const cuts = (grid, alpha, beta, centre, look) => {
     const common = { type: "scatter", mode: "lines", xaxis: "x2", yaxis: "y2", hoverinfo: "skip" };
     return [
-      { ...common, x: alpha, y: grid.z[j0], line: { width: 1.6, color: look.colours.first }, name: "along α" },
+      {
+        ...common,
+        x: alpha,
+        y: alpha.map((x) => heightAt(grid.z, alpha, beta, x, 0)),
+        line: { width: 1.6, color: look.colours.first },
+        name: "along α",
+      },
       {
         ...common,
         x: beta,
-        y: grid.z.map((row) => row[i0]),
+        y: beta.map((y) => heightAt(grid.z, alpha, beta, 0, y)),
         line: { width: 1.6, color: look.colours.second, dash: "dash" },
         name: "along β",
       },
@@ -123,7 +134,7 @@ landscope.landscapePanel = (() => {
         ...common,
         mode: "markers",
         x: [0],
-        y: [grid.z[j0][i0]],
+        y: [centre],
         marker: { size: 7, color: look.colours.accent, line: { width: 1.5, color: look.colours.surface } },
         cliponaxis: false,
       },
@@ -214,11 +225,9 @@ landscope.landscapePanel = (() => {
     return traces;
   };
 
-  const solid = (slice, grid, alpha, beta, low, high, strip, look) => {
+  const solid = (slice, grid, alpha, beta, low, high, strip, centre, look) => {
     const { accent } = look.colours;
-    const i0 = nearestZero(alpha),
-      j0 = nearestZero(beta),
-      lift = 0.012 * (high - low);
+    const lift = 0.012 * (high - low);
     const traces = [
       {
         type: "surface",
@@ -233,28 +242,30 @@ landscope.landscapePanel = (() => {
         text: grid.z.map((row) => row.map((value) => textOf(value, slice, grid))),
         hovertemplate: "α %{x:.3g}, β %{y:.3g}<br>loss %{text}<extra></extra>",
       },
-      {
+    ];
+    if (centre !== null)
+      traces.push({
         type: "scatter3d",
         mode: "markers",
         x: [0],
         y: [0],
-        z: [grid.z[j0][i0] + lift],
+        z: [centre + lift],
         marker: { size: 5, color: accent, line: { width: 1, color: "#ffffff" } },
         hoverinfo: "skip",
-      },
-    ];
+      });
     const path = pathOf(slice);
     if (path) {
       const z = path.x.map((x, index) => heightAt(grid.z, alpha, beta, x, path.y[index]) + lift);
-      traces.push({
-        type: "scatter3d",
-        mode: "lines",
-        x: path.x,
-        y: path.y,
-        z,
-        line: { width: 5, color: accent },
-        hoverinfo: "skip",
-      });
+      if (z.some(Number.isFinite))
+        traces.push({
+          type: "scatter3d",
+          mode: "lines",
+          x: path.x,
+          y: path.y,
+          z,
+          line: { width: 5, color: accent },
+          hoverinfo: "skip",
+        });
     }
     return traces;
   };

@@ -66,7 +66,7 @@ def space_layout(axes: tuple[str, str], colours: Theme) -> dict[str, Any]:
             "zaxis": {"title": {"text": "loss"}},
             "aspectmode": "manual",
             "aspectratio": {"x": 1, "y": 1, "z": 0.62},
-            "camera": {"eye": {"x": 1.25, "y": -1.36, "z": 0.8}, "center": {"x": 0, "y": 0, "z": -0.2}},
+            "camera": {"eye": {"x": 1.2, "y": -1.3, "z": 1.0}, "center": {"x": 0, "y": 0, "z": -0.18}},
         },
         "margin": {"l": 0, "r": 0, "t": 36, "b": 0},
         "showlegend": False,
