@@ -21,8 +21,8 @@ help: ## List these commands
 demo: $(VENV)/.runtime ## Train a recipe and open its live page (NAME=digits chooses one)
 	$(VENV)/bin/landscope demo $(NAME)
 
-test: setup lint types contracts ## Set up everything, then check and test everything
-	$(PY) -m pytest
+test: setup lint types contracts unit ## Set up everything, then check and test everything
+	$(PY) -m pytest -m "browser or packaging"
 
 setup: $(VENV)/.dev chrome ## Install Landscope, its development tools and a browser for the tests
 
@@ -37,7 +37,7 @@ contracts: $(VENV)/.dev ## Check which package may import which (import-linter)
 	$(VENV)/bin/lint-imports
 
 unit: $(VENV)/.dev ## Test without a browser and without building the wheel
-	$(PY) -m pytest -m "not browser and not packaging"
+	$(PY) -m pytest -n auto --dist loadfile -m "not browser and not packaging"
 
 browser: setup ## Test the page in a real browser
 	$(PY) -m pytest -m browser
