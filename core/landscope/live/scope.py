@@ -95,7 +95,7 @@ def watch(
     """
     options = {"forward": forward, "target": target, "batch_norm": batch_norm, "batch_size": _FEWEST}
     everything = Objective(model, loss_fn, train, examples=4 * (examples or _MOST), split="train", **options)  # type: ignore[arg-type]
-    count, gradient_seconds = _affordable(everything) if examples is None else (examples, 0.0)
+    count = _affordable(everything) if examples is None else examples
     held_out = None
     if test is not None:
         held_out = Objective(model, loss_fn, test, examples=4 * count, split="test", **options)  # type: ignore[arg-type]
@@ -105,8 +105,9 @@ def watch(
     watched = Watched(whole, held_out, focus, focus.sample(max(_FEWEST, count // 4)), optimizer, trajectory)
     probes = default_probes() if probes is None else probes
     budget = Budget(overhead, {probe.name: probe.weight for probe in probes})
+    seconds = _gradient_seconds(focus)
     for probe in probes:
-        budget.expect(probe.name, probe.gradients * gradient_seconds)
+        budget.expect(probe.name, probe.gradients * seconds)
     writer = RunWriter.create(
         runs or os.environ.get("LANDSCOPE_RUNS", "runs"),
         name=name or recipe or Path(sys.argv[0]).stem or "run",
@@ -332,18 +333,19 @@ class Scope:
             self._progress = None
 
 
-def _affordable(objective: Objective) -> tuple[int, float]:
-    """The largest number of examples, doubling from the fewest, whose gradient is quick; and its seconds."""
+def _affordable(objective: Objective) -> int:
+    """The largest number of examples, doubling from the fewest, whose gradient is quick."""
     count = _FEWEST
-    objective.sample(count).gradient()  # the first one also fills caches
-    while True:
-        probe = objective.sample(count)
-        began = time.perf_counter()
-        probe.gradient()
-        seconds = time.perf_counter() - began
-        if count >= min(_MOST, objective.examples) or 2 * seconds > _QUICK:
-            return count, seconds
+    _gradient_seconds(objective.sample(count))  # the first one also fills caches
+    while count < min(_MOST, objective.examples) and 2 * _gradient_seconds(objective.sample(count)) < _QUICK:
         count *= 2
+    return count
+
+
+def _gradient_seconds(objective: Objective) -> float:
+    began = time.perf_counter()
+    objective.gradient()
+    return time.perf_counter() - began
 
 
 def _described(train: Objective, test: Objective | None, optimizer: Optimizer | None) -> dict[str, Any]:
