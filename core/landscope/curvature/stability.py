@@ -43,6 +43,7 @@ class StabilityRule:
             step; zero for parameters that the optimiser does not move; None for the identity.
         decay: (P,) L2 weight decay; None where there is none or the threshold has been lowered by it.
         sign: -1 if the optimiser maximises the objective, else 1.
+        pending: Whether the optimiser has a preconditioner, but not before its first step.
     """
 
     threshold: float | None
@@ -50,6 +51,7 @@ class StabilityRule:
     scaling: Tensor | None = None
     decay: Tensor | None = None
     sign: int = 1
+    pending: bool = False
 
 
 def stability_rule(optimizer: Optimizer, layout: ParameterLayout, model: nn.Module) -> StabilityRule:
@@ -82,7 +84,9 @@ def stability_rule(optimizer: Optimizer, layout: ParameterLayout, model: nn.Modu
         return StabilityRule(None, "no threshold: the learning rate is 0")
     preconditioners = {name: _preconditioner(optimizer, named[name], held[name]) for name in moving}
     if all(preconditioner is None for preconditioner in preconditioners.values()):
-        return StabilityRule(None, f"no threshold yet: {kind.__name__} has no second moments before its first step")
+        return StabilityRule(
+            None, f"no threshold yet: {kind.__name__} has no second moments before its first step", pending=True
+        )
     signs = {-1 if held[name]["maximize"] else 1 for name in moving}
     if len(signs) > 1:
         return StabilityRule(None, "no rule known where some parameter groups are maximised and others minimised")

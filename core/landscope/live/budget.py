@@ -20,8 +20,8 @@ class Budget:
     After T seconds of training, probe i may have spent overhead * share_i * T seconds, the run about to start
     included, with its last cost as the estimate. A dear probe never makes a cheap one wait.
 
-    Before training begins, a first picture is allowed as much as `FIRST_PICTURE` seconds of training would have earned.
-    It is part of `spent`, but nothing waits for it to be paid back.
+    The first picture, one result of every probe, is on top of that: it is allowed as much as `FIRST_PICTURE` seconds of
+    training would have earned. It is part of `spent`, but nothing waits for it to be paid back.
 
     Args:
         overhead: Seconds that may be spent measuring for each second of training.
@@ -40,6 +40,7 @@ class Budget:
         self.overhead = overhead
         self._weights = dict(weights)
         self._first = 0.0
+        self._fresh = set(weights)  # without a result yet
         self._spent = dict.fromkeys(weights, 0.0)
         self._cost = dict.fromkeys(weights, 0.0)  # expected
         self._last = dict.fromkeys(weights, float("-inf"))
@@ -60,14 +61,8 @@ class Budget:
     def first_picture(self) -> Iterator[str]:
         """The probes to run before training begins, the cheapest first, as long as the next one is likely to fit."""
         for name in sorted(self._weights, key=self._cost.__getitem__):
-            if self._first + self._cost[name] <= self.overhead * FIRST_PICTURE:
+            if self._belongs_to_first_picture(name):
                 yield name
-
-    def charge_first(self, name: str, seconds: float, now: float) -> None:
-        """Notes that a probe ran for `seconds` as part of the first picture."""
-        self._first += seconds
-        self._cost[name] = _WARM * seconds
-        self._last[name] = now
 
     def affordable(self, training: float, now: float) -> list[str]:
         """The probes that may run after `training` seconds of training, longest waiting first.
@@ -76,17 +71,25 @@ class Budget:
             training: Seconds of training so far.
             now: The time on any monotonic clock, in seconds.
         """
-        total = sum(self._weights.values())
+        earned = self.overhead * training / sum(self._weights.values(), 1e-12)
         ready = [
             name
             for name, weight in self._weights.items()
             if now - self._last[name] >= _SHORTEST_INTERVAL
-            and self._spent[name] + self._cost[name] <= self.overhead * weight / total * training
+            and (self._spent[name] + self._cost[name] <= weight * earned or self._belongs_to_first_picture(name))
         ]
         return sorted(ready, key=self._last.__getitem__)
 
-    def charge(self, name: str, seconds: float, now: float) -> None:
-        """Notes that a probe ran for `seconds` and ended at `now`."""
-        self._spent[name] += seconds
-        self._cost[name] = seconds
+    def charge(self, name: str, seconds: float, now: float, *, measured: bool = True) -> None:
+        """Notes that a probe ran for `seconds` and ended at `now`, and whether it had a result."""
+        if self._belongs_to_first_picture(name):
+            self._first += seconds
+        else:
+            self._spent[name] += seconds
+        if measured:
+            self._cost[name] = _WARM * seconds if name in self._fresh else seconds
+            self._fresh.discard(name)
         self._last[name] = now
+
+    def _belongs_to_first_picture(self, name: str) -> bool:
+        return name in self._fresh and self._first + self._cost[name] <= self.overhead * FIRST_PICTURE

@@ -97,9 +97,12 @@ def _norms(watched: Watched) -> Result:
 
 
 def _sharpness(watched: Watched) -> Result:
+    optimizer, focus = watched.optimizer, watched.focus
+    if optimizer is not None and curvature.stability_rule(optimizer, focus.layout, focus.model).pending:
+        return None  # the plain Hessian's would be another quantity than what follows
     last = watched.latest.get("sharpness")
     start = last.vector if isinstance(last, Sharpness) else None
-    return curvature.sharpness(watched.focus, watched.optimizer, start=start)
+    return curvature.sharpness(focus, optimizer, start=start)
 
 
 def _density(watched: Watched) -> Result:

@@ -155,7 +155,7 @@ class Scope:
         atexit.register(self._flush)
         self._remember()
         for probe_name in budget.first_picture():
-            self._run(probe_name, budget.charge_first)
+            self._run(probe_name)
         self._say()
         self._left = time.perf_counter()
 
@@ -188,7 +188,7 @@ class Scope:
             self._losses.append((self._watched.step, loss.detach() if isinstance(loss, Tensor) else float(loss)))
         self._remember()
         for probe_name in self._budget.affordable(self._training_seconds, entered):
-            self._run(probe_name, self._budget.charge)
+            self._run(probe_name)
         if entered - self._losses_read > _LOSS_INTERVAL:
             self._say()
         self._writer.progress(self._watched.step, self._total_steps)
@@ -201,7 +201,7 @@ class Scope:
         began, measured = time.perf_counter(), self._budget.spent
         self._training_seconds += began - self._left
         for probe_name in list(self._probes):
-            self._run(probe_name, self._budget.charge)
+            self._run(probe_name)
         self._say()
         self._left = time.perf_counter()
         self._other_seconds += self._left - began - (self._budget.spent - measured)
@@ -225,7 +225,7 @@ class Scope:
         else:
             self.close("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
 
-    def _run(self, name: str, charge: Callable[[str, float, float], None]) -> None:
+    def _run(self, name: str) -> None:
         """Runs one probe, records what it found and charges its cost; a probe that fails is switched off."""
         if name != "evaluate" and self._diverged():
             return
@@ -244,7 +244,7 @@ class Scope:
         elif result is not None:
             self._record(result)
         ended = time.perf_counter()
-        charge(name, ended - began, ended)
+        self._budget.charge(name, ended - began, ended, measured=result is not None)
 
     def _switch_off(self, name: str, failure: Exception) -> None:
         del self._probes[name]

@@ -20,10 +20,10 @@ def simulate(budget, costs, seconds, step=0.01):
 
 
 def begun(overhead, costs, weights=None):
-    """A budget after the first picture."""
+    """A budget after a first picture, each probe of which was expected to cost nothing."""
     budget = Budget(overhead, weights or dict.fromkeys(costs, 1.0))
     for name, cost in costs.items():
-        budget.charge_first(name, cost, 0.0)
+        budget.charge(name, cost, 0.0)
     return budget
 
 
@@ -61,10 +61,21 @@ def test_the_first_picture_holds_what_is_likely_to_fit():
     ran = []
     for name in budget.first_picture():  # five seconds' worth
         ran.append(name)
-        budget.charge_first(name, 1.0, 0.0)
+        budget.charge(name, 1.0, 0.0)
     assert ran == ["cheap", "middling"]
     assert budget.affordable(1199.0, 1.0)[-2:] == ["cheap", "middling"]
     assert "dear" in budget.affordable(1801.0, 1.0)  # a third of a tenth of that is sixty seconds
+
+
+def test_a_probe_that_had_nothing_to_measure_yet_keeps_its_place_in_the_first_picture():
+    budget = Budget(0.1, {"probe": 1.0})
+    budget.expect("probe", 2.0)
+    assert list(budget.first_picture()) == ["probe"]
+    budget.charge("probe", 0.01, 0.0, measured=False)
+    assert budget.affordable(0.1, 1.0) == ["probe"]
+    budget.charge("probe", 2.0, 3.0)
+    assert budget.affordable(4.9, 9.0) == []
+    assert budget.affordable(5.1, 9.0) == ["probe"]  # which earned a quarter of the first run's cost
 
 
 def test_weights_divide_the_time():
