@@ -1,7 +1,7 @@
 // What the page shows: route, chosen step and settings, all of it in the address.
 landscope.view = (() => {
-  const CHOICES = { plane: ["random", "trajectory"], style: ["contour", "surface"], x: ["linear", "log"] };
-  const state = { run: null, step: null, plane: "random", style: "contour", x: "linear" };
+  const CHOICES = { plane: ["trajectory", "random"], style: ["contour", "surface"], x: ["linear", "log"] };
+  const state = { run: null, step: null, plane: "trajectory", style: "contour", x: "linear" };
 
   const read = () => {
     const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);

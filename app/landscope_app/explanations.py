@@ -156,7 +156,7 @@ KEYS = (
     ("D", "light or dark"),
     ("L", "linear or logarithmic step axis"),
     ("S", "contour or surface"),
-    ("P", "random or trajectory plane"),
+    ("P", "trajectory or random plane"),
     ("?", "this help"),
 )
 

@@ -71,7 +71,7 @@ def build_page(app: dash.Dash) -> None:
 def page_layout() -> Component:
     """Both routes, of which the scripts show one."""
     controls = {
-        "plane": choice(ids.PLANE, "Plane", [("random", "random"), ("trajectory", "trajectory")]),
+        "plane": choice(ids.PLANE, "Plane", [("trajectory", "trajectory"), ("random", "random")]),
         "style": choice(ids.STYLE, "Drawing", [("contour", "contour"), ("surface", "surface")]),
     }
     sections = [panel_section(panel, [controls[name] for name in panel.controls]) for panel in PANELS]

@@ -79,7 +79,7 @@ def test_scrubbing_moves_every_panel_and_the_address(latest: str, visit: Callabl
 
 
 def test_scales_hold_still_while_the_step_changes(latest: str, visit: Callable) -> None:
-    page, _ = visit(f"{latest}?step=1000")
+    page, _ = visit(f"{latest}?step=1000&plane=random")
     filled(page)
     ranges = """() => ['landscape', 'spectrum', 'embedding', 'curves'].map((name) => {
         const { _fullLayout: layout, data: [first] } = document.querySelector(`#graph-${name} .js-plotly-plot`);
@@ -119,7 +119,7 @@ def test_keys(latest: str, visit: Callable) -> None:
     page.keyboard.press("l")
     expect(page).to_have_url(re.compile(r"x=log"))
     page.keyboard.press("p")
-    expect(page.locator('[data-provenance="landscape"]')).to_contain_text("trajectory plane")
+    expect(page.locator('[data-provenance="landscape"]')).to_contain_text("random plane")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("logarithmic step axis")
     assert watcher.errors == []
