@@ -3,6 +3,7 @@
 landscope.spectrumPanel = (() => {
   const DECADES = 2.5; // shown below the outermost eigenvalue of every frame
   const MOST_DECADES = 12;
+  const POINTS = 320;
   const frameName = () => "density";
 
   const axis = (threshold) => {
@@ -25,17 +26,37 @@ landscope.spectrumPanel = (() => {
     highest.top = Math.max(highest.top, 10 ** Math.ceil(Math.log10(height)));
     return highest.top;
   };
+  const evenly = (from, to, count) => Array.from({ length: count }, (_, i) => from + ((to - from) * i) / (count - 1));
+  // A frame's own grid is even in its own u, where the curves are smooth: between its points they are read off there.
+  const resampled = (density, grid) => {
+    const own = Array.from(density.grid.data, (value) => Math.asinh(value / density.scale));
+    const step = (own.at(-1) - own[0]) / (own.length - 1);
+    const at = grid.map((value) => {
+      const position = (Math.asinh(value / density.scale) - own[0]) / step;
+      return Math.min(Math.max(position, 0), own.length - 1);
+    });
+    return (field) => {
+      const { data } = density[field];
+      return at.map((position) => {
+        const left = Math.min(Math.floor(position), data.length - 2);
+        return data[left] + (position - left) * (data[left + 1] - data[left]);
+      });
+    };
+  };
   const draw = (panel, graph, base, look, zoom, density) => {
     const { colours } = look;
     const { scale, low, high } = axis(density.threshold);
     const place = (value) => Math.asinh(value / scale);
-    const grid = density.grid.data;
-    const u = Array.from(grid, place);
-    const stretch = Array.from(grid, (value) => Math.hypot(value, scale) / Math.hypot(value, density.scale));
+    const u = evenly(place(density.grid.data[0]), place(density.grid.data.at(-1)), POINTS);
+    const grid = u.map((value) => scale * Math.sinh(value));
+    const measured = resampled(density, grid);
     const floor = 10 ** (Math.floor(-Math.log10(Math.max(density.provenance.parameters, 100))) - 1);
     const stem = floor * 10 ** (0.35 * -Math.log10(floor));
     const heights = (field) =>
-      Array.from(density[field].data, (value, index) => Math.max(value * stretch[index], floor));
+      measured(field).map((value, index) => {
+        const stretch = Math.hypot(grid[index], scale) / Math.hypot(grid[index], density.scale);
+        return Math.max(value * stretch, floor);
+      });
     const top = ceiling(Math.max(...heights("high")));
     const spikes = Array.from(density.spikes.data),
       bounds = Array.from(density.spike_residuals.data);
@@ -48,7 +69,7 @@ landscope.spectrumPanel = (() => {
         y: heights("density"),
         line: { width: 1.6, color: colours.first },
         hoverinfo: "all",
-        text: Array.from(grid, (value) => landscope.format.number(value)),
+        text: grid.map((value) => landscope.format.number(value)),
         hovertemplate: "λ %{text}<br>density %{y:.2g}<extra></extra>",
       },
       {
