@@ -36,6 +36,11 @@ class Batches:
         """Number of examples in all."""
         return sum(self.sizes)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the tensors take."""
+        return sum(tensor.nbytes for tensor in self._tensors())
+
     def select(self, chosen: Tensor) -> Batches:
         """The examples at the positions `chosen` (n,), in increasing order, divided into batches as before.
 

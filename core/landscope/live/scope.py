@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -39,6 +39,7 @@ _PAUSE_POLL = 0.05
 # Unless told, curvature and the like use between so few and so many examples, as long as a gradient over them takes no
 # longer than this many seconds.
 _FEWEST, _MOST, _QUICK = 32, 1024, 0.05
+_BYTES = 2**28  # of training data kept for measuring
 
 
 def watch(
@@ -70,7 +71,7 @@ def watch(
     Args:
         model: The network in training.
         loss_fn: `loss_fn(output, target)`, a scalar, the mean over the batch.
-        train: Training data in any form `Objective` takes; kept in memory, at most 4,096 of them.
+        train: Training data in any form `Objective` takes. A part is kept in memory: 4,096 examples or 256 MiB.
         test: Held-out data, likewise.
         optimizer: The optimiser, to know the largest sharpness at which it is stable.
         forward: `forward(model, batch)`, for models that are not called as `model(x)`.
@@ -94,7 +95,7 @@ def watch(
         ValueError: for objectives that cannot be measured (see `Objective`), or an overhead that is not positive.
     """
     options = {"forward": forward, "target": target, "batch_norm": batch_norm, "batch_size": _FEWEST}
-    everything = Objective(model, loss_fn, train, examples=4 * (examples or _MOST), split="train", **options)  # type: ignore[arg-type]
+    everything = _collected(model, loss_fn, train, examples, options)
     count = _affordable(everything) if examples is None else examples
     held_out = None
     if test is not None:
@@ -331,6 +332,17 @@ class Scope:
         if self._progress is not None:
             self._progress.end()
             self._progress = None
+
+
+def _collected(
+    model: nn.Module, loss_fn: Loss, train: Any, examples: int | None, options: Mapping[str, Any]
+) -> Objective:
+    """The training objective on as many examples as may be wanted and fit the memory for them."""
+    most = examples or _MOST
+    if examples is None and not isinstance(train, Iterator):  # what can be read once only is read once
+        few = Objective(model, loss_fn, train, examples=_FEWEST, **options).batches
+        most = min(_MOST, max(_FEWEST, _BYTES * few.examples // max(few.nbytes, 1) // 4))
+    return Objective(model, loss_fn, train, examples=4 * most, split="train", **options)
 
 
 def _affordable(objective: Objective) -> int:

@@ -245,6 +245,36 @@ def test_two_lines_alone_record_how_the_program_ended(tmp_path, mode, status):
     assert len(steps) >= {"end": 20, "raise": 9, "forever": 5}[mode]
 
 
+class Counted(torch.utils.data.Dataset):
+    """Examples of 4 KiB that count how often they are read."""
+
+    def __init__(self):
+        self.read = 0
+
+    def __len__(self):
+        return 5000
+
+    def __getitem__(self, index):
+        self.read += 1
+        return torch.full((1024,), float(index % 7)), torch.tensor(float(index % 7)).reshape(1)
+
+
+def test_no_more_of_a_large_data_set_is_read_than_fits_the_memory_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("landscope.live.scope._BYTES", 2**20)
+    data = Counted()
+    with watch(nn.Linear(1024, 1), nn.MSELoss(), data, probes=[], runs=tmp_path) as scope:
+        scope.step(0.0)
+    assert data.read <= 32 + 2**20 // 4096
+    assert open_run(scope.path).manifest.config["train_examples"] <= 256
+
+
+def test_data_that_can_be_read_once_only(tmp_path):
+    batches = ((torch.randn(10, 3), torch.randn(10, 2)) for _ in range(20))
+    with watch(nn.Linear(3, 2), nn.MSELoss(), batches, probes=[], runs=tmp_path) as scope:
+        scope.step(0.0)
+    assert 32 <= open_run(scope.path).manifest.config["train_examples"] <= 200
+
+
 def test_objectives_that_cannot_be_measured_are_refused_before_training(tmp_path):
     with pytest.raises(ValueError, match="expected a mean over examples"):
         watch(nn.Linear(3, 2), nn.MSELoss(reduction="none"), (torch.ones(4, 3), torch.ones(4, 2)), runs=tmp_path)
