@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from landscope.live import watch
+from landscope.recipes.descent import descend, device
 
 __all__ = ["Config", "digits", "small_cnn", "squared_error", "train"]
 
@@ -77,12 +78,9 @@ def train(config: Config, runs: Path) -> None:
     torch.set_num_threads(1)  # the network is small: a second thread costs more than it brings
     torch.manual_seed(config.seed)
     training, held_out = digits(config.examples, config.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = small_cnn().to(device)
+    model = small_cnn().to(device())
     optimizer = torch.optim.SGD(model.parameters(), lr=config.lr)
-    images, classes = (tensor.to(device) for tensor in training)
-
-    with watch(
+    scope = watch(
         model,
         squared_error,
         train=training,
@@ -94,13 +92,5 @@ def train(config: Config, runs: Path) -> None:
         recipe="digits",
         config=vars(config),
         runs=runs,
-    ) as scope:
-        for _ in range(config.steps):
-            optimizer.zero_grad()
-            loss = squared_error(model(images), classes)
-            loss.backward()
-            optimizer.step()
-            scope.step(loss)
-            if scope.stopped:
-                break
-        scope.measure()
+    )
+    descend(scope, model, squared_error, training, optimizer, steps=config.steps)

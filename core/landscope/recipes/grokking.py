@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from landscope.live import watch
+from landscope.recipes.descent import descend, device
 
 __all__ = ["Config", "ModularAddition", "split_pairs", "train"]
 
@@ -79,14 +80,11 @@ def train(config: Config, runs: Path) -> None:
     torch.set_num_threads(1)  # the matrices are small: a second thread costs more than it brings
     torch.manual_seed(config.seed)
     training, held_out = split_pairs(config.prime, config.fraction, config.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = ModularAddition(config.prime, config.embedding, config.width).to(device)
+    model = ModularAddition(config.prime, config.embedding, config.width).to(device())
     loss_fn = nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 10))
-    pairs, sums = (tensor.to(device) for tensor in training)
-
-    with watch(
+    scope = watch(
         model,
         loss_fn,
         train=training,
@@ -98,14 +96,5 @@ def train(config: Config, runs: Path) -> None:
         recipe="grokking",
         config=vars(config),
         runs=runs,
-    ) as scope:
-        for _ in range(config.steps):
-            optimizer.zero_grad()
-            loss = loss_fn(model(pairs), sums)
-            loss.backward()
-            optimizer.step()
-            warmup.step()
-            scope.step(loss)
-            if scope.stopped:
-                break
-        scope.measure()
+    )
+    descend(scope, model, loss_fn, training, optimizer, steps=config.steps, schedule=warmup)
