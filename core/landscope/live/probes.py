@@ -71,14 +71,14 @@ class Probe:
 def default_probes() -> tuple[Probe, ...]:
     """What `watch` measures unless told otherwise."""
     return (
-        Probe("evaluate", _evaluate, weight=1.0, gradients=3),
-        Probe("norms", _norms, weight=0.3, gradients=1),
-        Probe("sharpness", _sharpness, weight=1.2, gradients=60),
-        Probe("embedding", _embedding, weight=0.7, gradients=2),
-        Probe("ntk", _ntk, weight=1.0, gradients=20),
-        Probe("slice/trajectory", _trajectory_slice, weight=2.2, gradients=80),
-        Probe("slice/random", _random_slice, weight=1.1, gradients=80),
-        Probe("density", _density, weight=2.5, gradients=180),
+        Probe("evaluate", _evaluate, weight=2.0, gradients=3),
+        Probe("norms", _norms, weight=0.5, gradients=1),
+        Probe("sharpness", _sharpness, weight=1.5, gradients=60),
+        Probe("embedding", _embedding, weight=0.5, gradients=2),
+        Probe("ntk", _ntk, weight=0.8, gradients=20),
+        Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=80),
+        Probe("slice/random", _random_slice, weight=0.8, gradients=80),
+        Probe("density", _density, weight=2.0, gradients=180),
     )
 
 
