@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import REPOSITORY, until
+from tests.browser.scene import turn_scene
 from tests.browser.test_page import filled
 
 pytestmark = pytest.mark.browser
@@ -40,7 +41,7 @@ def demo(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.timeout(600)
-def test_digits_fill_the_page(demo: str, visit: Callable) -> None:
+def test_digits_fill_the_page_which_turns_and_scrubs(demo: str, visit: Callable) -> None:
     page, watcher = visit(f"{demo}/")
     page.locator("#runs-body a").first.click()
     expect(page).to_have_url(re.compile("/run/2"))
@@ -52,6 +53,12 @@ def test_digits_fill_the_page(demo: str, visit: Callable) -> None:
     assert "loss here" in check
     assert "not finite" not in check
     page.keyboard.press("s")
-    until(page, "document.querySelector('#graph-landscape .js-plotly-plot').data[0].type === 'surface'")
+    turn = turn_scene(page, patience=120)
+    assert turn.moved >= 0.5
+    assert turn.lost < 0.02
+    page.keyboard.press("Home")
+    expect(page.locator("#shown-step")).to_contain_text("step 0 ")
+    expect(page.locator('[data-provenance="spectrum"]')).to_contain_text("step 0 ")
+    expect(page.locator("#status")).to_have_text("live")
     assert watcher.errors == []
     assert watcher.hosts - {""} == {demo.split("/")[2]}

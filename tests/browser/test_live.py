@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import until
+from tests.browser.scene import turn_scene
 from tests.browser.test_page import filled
 
 pytestmark = pytest.mark.browser
 
-EYE = "() => document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene._scene.getCamera().eye"
-SHOWN = "() => document.querySelector('[data-provenance=landscape]').textContent"
 PACED = ("--steps", "4000", "--every", "20", "--pace", "0.02")
 
 
 def test_camera_turns_while_data_streams_and_stays(trainer: Callable, serve: Callable, visit: Callable) -> None:
     root, _ = trainer(*PACED)
     page, watcher = visit(f"{serve(root)}/run/latest?style=surface")
-    until(page, "document.querySelector('#graph-landscape .js-plotly-plot').data[0]?.type === 'surface'")
-    page.wait_for_timeout(1000)
-    box = page.locator("#graph-landscape").bounding_box()
-    assert box is not None
-    before, shown = page.evaluate(EYE), page.evaluate(SHOWN)
-    x, y = box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"]
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for turn in range(1, 31):
-        page.mouse.move(x + 4 * turn, y + turn)
-        page.wait_for_timeout(60)
-    page.mouse.up()
-    after = page.evaluate(EYE)
-    # While the pointer was down the run went on; once it is up the surface catches up, and the camera stays.
-    until(page, f"({SHOWN})() !== {shown!r}")
-    page.wait_for_timeout(2500)
-    kept = page.evaluate(EYE)
-    moved, lost = (math.dist(a.values(), b.values()) for a, b in ((before, after), (after, kept)))
-    print(f"camera moved {moved:.2f}, lost {lost:.3f}")
-    assert moved >= 0.5
-    assert lost < 0.02
+    turn = turn_scene(page, patience=30)
+    assert turn.moved >= 0.5
+    assert turn.lost < 0.02
     assert watcher.errors == []
 
 

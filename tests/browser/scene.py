@@ -1,0 +1,50 @@
+"""Turning the 3-D scene while its data stream in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from playwright.sync_api import Page
+
+from tests.browser.conftest import until
+
+__all__ = ["Turn", "turn_scene"]
+
+EYE = "() => document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene._scene.getCamera().eye"
+SHOWN = "() => document.querySelector('[data-provenance=landscape]').textContent"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How far the camera went during a drag, and how far it had strayed once newer data were drawn."""
+
+    moved: float
+    lost: float
+
+
+def turn_scene(page: Page, *, patience: float) -> Turn:
+    """Drags across the landscape's surface for some two seconds, then waits for a newer surface.
+
+    Args:
+        page: The page of a run that is being written.
+        patience: Seconds within which a newer surface must be drawn.
+    """
+    until(page, "document.querySelector('#graph-landscape .js-plotly-plot').data[0]?.type === 'surface'")
+    page.wait_for_timeout(1000)
+    box = page.locator("#graph-landscape").bounding_box()
+    assert box is not None
+    before, shown = page.evaluate(EYE), page.evaluate(SHOWN)
+    x, y = box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for turn in range(1, 31):
+        page.mouse.move(x + 4 * turn, y + turn)
+        page.wait_for_timeout(60)
+    page.mouse.up()
+    after = page.evaluate(EYE)
+    # While the pointer was down the run went on; once it is up the surface catches up, and the camera stays.
+    until(page, f"({SHOWN})() !== {shown!r}", patience)
+    page.wait_for_timeout(2500)
+    kept = page.evaluate(EYE)
+    return Turn(math.dist(before.values(), after.values()), math.dist(after.values(), kept.values()))
