@@ -18,7 +18,8 @@ class Budget:
     """Gives each probe its own part of the time that may be spent measuring.
 
     After T seconds of training, probe i may have spent overhead * share_i * T seconds, the run about to start
-    included, with its last cost as the estimate. A dear probe never makes a cheap one wait.
+    included, with its last cost as the estimate. A dear probe never makes a cheap one wait. What watching costs besides
+    (snapshots, bookkeeping) is taken off what all may spend.
 
     The first picture, one result of every probe, is on top of that: it is allowed as much as `FIRST_PICTURE` seconds of
     training would have earned. It is part of `spent`, but nothing waits for it to be paid back.
@@ -39,7 +40,7 @@ class Budget:
                 raise ValueError(f"weight of probe {name!r} must be positive, got {weight}")
         self.overhead = overhead
         self._weights = dict(weights)
-        self._first = 0.0
+        self._first = self._besides = 0.0
         self._fresh = set(weights)  # without a result yet
         self._spent = dict.fromkeys(weights, 0.0)
         self._cost = dict.fromkeys(weights, 0.0)  # expected
@@ -47,8 +48,8 @@ class Budget:
 
     @property
     def spent(self) -> float:
-        """Seconds spent on all probes, the first picture included."""
-        return self._first + sum(self._spent.values())
+        """Seconds spent on watching, the first picture included."""
+        return self._first + self._besides + sum(self._spent.values())
 
     def drop(self, name: str) -> None:
         """Takes a probe out; its share goes to the others."""
@@ -71,7 +72,7 @@ class Budget:
             training: Seconds of training so far.
             now: The time on any monotonic clock, in seconds.
         """
-        earned = self.overhead * training / sum(self._weights.values(), 1e-12)
+        earned = (self.overhead * training - self._besides) / sum(self._weights.values(), 1e-12)
         ready = [
             name
             for name, weight in self._weights.items()
@@ -90,6 +91,10 @@ class Budget:
             self._cost[name] = _WARM * seconds if name in self._fresh else seconds
             self._fresh.discard(name)
         self._last[name] = now
+
+    def charge_besides(self, seconds: float) -> None:
+        """Notes that watching took `seconds` beside the probes."""
+        self._besides += seconds
 
     def _belongs_to_first_picture(self, name: str) -> bool:
         return name in self._fresh and self._first + self._cost[name] <= self.overhead * FIRST_PICTURE

@@ -147,7 +147,6 @@ class Scope:
         self._progress = progress
         self._paused = self._closed = False
         self._training_seconds = 0.0
-        self._other_seconds = 0.0  # spent here, but not on probes
         self._losses: list[tuple[int, Tensor | float]] = []
         self._losses_read = self._left = time.perf_counter()
         self._history: dict[str, tuple[list[int], list[float]]] = {}
@@ -173,7 +172,7 @@ class Scope:
     @property
     def overhead(self) -> float:
         """Seconds spent here for each second of training, so far."""
-        return (self._budget.spent + self._other_seconds) / max(self._training_seconds, 1e-9)
+        return self._budget.spent / max(self._training_seconds, 1e-9)
 
     def step(self, loss: Tensor | float | None = None) -> None:
         """Tells that the optimiser has taken a step; measures what is due.
@@ -193,7 +192,7 @@ class Scope:
         if entered - self._losses_read > _LOSS_INTERVAL:
             self._say()
         self._writer.progress(self._watched.step, self._total_steps)
-        self._other_seconds += time.perf_counter() - entered - (self._budget.spent - measured)
+        self._budget.charge_besides(time.perf_counter() - entered - (self._budget.spent - measured))
         self._obey()
         self._left = time.perf_counter()
 
@@ -205,7 +204,7 @@ class Scope:
             self._run(probe_name)
         self._say()
         self._left = time.perf_counter()
-        self._other_seconds += self._left - began - (self._budget.spent - measured)
+        self._budget.charge_besides(self._left - began - (self._budget.spent - measured))
 
     def close(self, status: str = "finished") -> None:
         """Ends the run: "finished", "stopped" or "failed". A second call does nothing."""

@@ -34,14 +34,14 @@ CATALOGUE: dict[str, Entry] = {
             summary="A small network memorises a table of sums modulo 97, and understands it much later.",
             claim="Held-out accuracy rises from chance to perfect long after the training data are fitted.",
             paper='Power et al. 2022, "Grokking: Generalization Beyond Overfitting on Small Algorithmic Datasets"',
-            duration="1 to 2 minutes",
+            duration="2 minutes",
         ),
         Entry(
             name="digits",
             summary="Full-batch gradient descent on handwritten digits sharpens up to 2/lr, and hovers there.",
             claim="The largest Hessian eigenvalue rises to 2/lr and stays there while the loss still falls.",
             paper='Cohen et al. 2021, "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability"',
-            duration="1 minute",
+            duration="2 minutes",
         ),
     )
 }

@@ -78,6 +78,16 @@ def test_a_probe_that_had_nothing_to_measure_yet_keeps_its_place_in_the_first_pi
     assert budget.affordable(5.1, 9.0) == ["probe"]  # which earned a quarter of the first run's cost
 
 
+def test_what_watching_costs_besides_is_taken_off():
+    costs = {"probe": 0.5}
+    budget = begun(0.1, costs)
+    assert budget.affordable(2.0, 9.0) == ["probe"]
+    budget.charge_besides(0.1)
+    assert budget.affordable(2.0, 9.0) == []
+    assert budget.affordable(2.3, 9.0) == ["probe"]
+    assert budget.spent == pytest.approx(0.6)
+
+
 def test_weights_divide_the_time():
     costs = {"light": 0.3, "heavy": 0.3}
     counts = simulate(begun(0.5, costs, {"light": 1.0, "heavy": 3.0}), costs, 400)

@@ -182,7 +182,6 @@ def test_pause_resume_and_stop_from_the_page(tmp_path):
     run = open_run(scope.path)
     run.send("pause")
     time.sleep(0.5)
-    resumed_at = time.monotonic() + 0.8
     watcher = subprocess.Popen(
         [sys.executable, "-c", "import sys, time; time.sleep(0.5); from landscope.runs import open_run; "
          "open_run(sys.argv[1]).send('resume')", str(scope.path)]
@@ -190,7 +189,6 @@ def test_pause_resume_and_stop_from_the_page(tmp_path):
     began = time.monotonic()
     scope.step(0.0)
     assert time.monotonic() - began > 0.4
-    assert resumed_at is not None
     watcher.wait(20)
     assert not scope.stopped
     run.send("stop")
