@@ -27,7 +27,6 @@ def writer(tmp_path):
         plane="random",
         normalisation="filter",
         axes=("one", "two"),
-        cosine=0.0,
     )
     with RunWriter.create(tmp_path / "runs", name="<b>digits</b>", recipe="digits", config={"lr": 0.1}) as made:
         for step, value in enumerate([0.0, 1.0, math.nan, math.inf]):

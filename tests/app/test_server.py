@@ -179,7 +179,7 @@ from landscope.runs import RunWriter
 from landscope_app.server import create_server
 axis = np.linspace(-1, 1, 3)
 plane = Slice2D(provenance=Provenance(method="t"), alpha=axis, beta=axis, loss=np.eye(3), centre_loss=0.0,
-                plane="random", normalisation="none", axes=("a", "b"), cosine=0.0)
+                plane="random", normalisation="none", axes=("a", "b"))
 with RunWriter.create(sys.argv[1], name="x") as writer:
     writer.scalars(0, {"x": 1.0})
     writer.measurement(0, "slice/random", plane)

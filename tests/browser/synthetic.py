@@ -63,7 +63,6 @@ def slice_at(step: int, steps: int, plane: str) -> Slice2D:
         plane=plane,
         normalisation="filter" if plane == "random" else "none",
         axes=("filter norms", "filter norms") if plane == "random" else ("first direction", "second direction"),
-        cosine=0.0,
         path=path,
         path_steps=at,
         path_distances=away,

@@ -37,6 +37,8 @@ BY_TYPE = {
     "bool": st.booleans(),
     "tuple[str, str]": st.tuples(TEXT, TEXT),
     "tuple[str, ...]": st.lists(TEXT, max_size=4).map(tuple),
+    "tuple[tuple[str, ...], ...]": st.lists(st.lists(TEXT, max_size=3).map(tuple), max_size=3).map(tuple),
+    "dict[str, np.ndarray]": st.dictionaries(TEXT, ARRAYS, max_size=3),
     "tuple[int, ...]": st.lists(st.integers(0, 10**12), max_size=4).map(tuple),
 }
 
@@ -54,6 +56,8 @@ def of(cls):
 def same(found, expected):
     if isinstance(expected, np.ndarray):
         return found.dtype == expected.dtype and np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f")
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(same(found[key], value) for key, value in expected.items())
     if isinstance(expected, float) and math.isnan(expected):
         return isinstance(found, float) and math.isnan(found)
     return type(found) is type(expected) and found == expected
@@ -227,7 +231,7 @@ def test_scalars_and_spans():
     loss = np.array([[1.0, np.nan], [np.inf, -2.0]])
     plane = Slice2D(
         provenance=provenance, alpha=np.arange(2.0), beta=np.arange(2.0), loss=loss, centre_loss=1.0, plane="random",
-        normalisation="filter", axes=("a", "b"), cosine=0.0,
+        normalisation="filter", axes=("a", "b"),
     )  # fmt: skip
     assert plane.span() == (-2.0, 1.0)
     density = SpectralDensity(

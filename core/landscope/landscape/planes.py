@@ -66,7 +66,6 @@ def slice2d(
         foot = project_path(centre.unsqueeze(0) if path is None else path, centre, directions)
         alpha, beta = (np.linspace(*limits, count) for limits, count in zip(ranges, counts, strict=True))
         metrics = _evaluate(objective, centre, directions, alpha, beta)
-        norms = directions.double().norm(dim=1)
         plane = "given" if given else "random"
         return Slice2D(
             alpha=alpha,
@@ -77,7 +76,7 @@ def slice2d(
             plane=plane,
             normalisation="none" if given else normalisation,
             axes=("first direction", "second direction") if given else _random_axes(normalisation, seed),
-            cosine=float(directions[0].double() @ directions[1].double() / norms.prod()),
+            gram=(directions.double() @ directions.double().T).cpu().numpy(),
             path=None if path is None else foot.coordinates.cpu().numpy(),
             path_steps=None if path_steps is None else np.asarray(path_steps),
             path_distances=None if path is None else foot.distances.cpu().numpy(),

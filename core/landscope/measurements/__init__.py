@@ -2,18 +2,21 @@
 
 from landscope.measurements.base import Measurement, Provenance
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
-from landscope.measurements.landscape import Slice2D, Snapshot
+from landscope.measurements.landscape import CurvatureMap, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
 
 __all__ = [
     "NTK",
     "Collapse",
+    "CurvatureMap",
     "Eigenvalues",
     "Measurement",
     "Projection",
     "Provenance",
     "Sharpness",
+    "Slice1D",
     "Slice2D",
+    "Slice3D",
     "Snapshot",
     "SpectralDensity",
     "Trace",

@@ -30,6 +30,7 @@ class Provenance:
         split: Which data, e.g. "train"; empty when the caller did not say.
         examples: Number of examples the objective averages over.
         parameters: Length P of the parameter vector.
+        data: First 16 hexadecimal digits of the SHA-256 of those examples; empty where it was not taken.
         batch_norm: Policy for batch normalisation: "eval", "batch" or "recompute".
         precision: Floating-point type of the parameters, e.g. "float32".
         device: Where it was computed, e.g. "cpu" or "cuda:0".
@@ -45,6 +46,7 @@ class Provenance:
     split: str = ""
     examples: int = 0
     parameters: int = 0
+    data: str = ""
     batch_norm: str = "eval"
     precision: str = "float32"
     device: str = "cpu"
@@ -69,6 +71,8 @@ class Measurement:
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
+        if "kind" not in vars(cls):  # what several kinds have in common
+            return
         if cls.kind in Measurement._kinds:
             raise TypeError(f"measurement kind {cls.kind!r} is taken by {Measurement._kinds[cls.kind].__name__}")
         Measurement._kinds[cls.kind] = cls
@@ -100,7 +104,7 @@ class Measurement:
     def to_bytes(self) -> bytes:
         """This measurement as one safetensors file: arrays as tensors, the rest as JSON in its metadata.
 
-        Non-finite numbers are written as the strings "NaN", "Infinity" and "-Infinity", so that the JSON is valid.
+        The arrays of a dictionary are tensors named "field.key". Non-finite numbers are written as the strings "NaN", "Infinity" and "-Infinity", so that the JSON is valid.
         """
         arrays: dict[str, np.ndarray] = {}
         plain: dict[str, Any] = {}
@@ -110,6 +114,8 @@ class Measurement:
                 continue
             if isinstance(value, np.ndarray):
                 arrays[spec.name] = np.asarray(value, order="C")
+            elif isinstance(value, dict):
+                arrays |= {f"{spec.name}.{key}": np.asarray(array, order="C") for key, array in value.items()}
             else:
                 plain[spec.name] = value
         provenance = asdict(self.provenance)
@@ -137,7 +143,14 @@ class Measurement:
     @classmethod
     def _restore(cls, arrays: dict[str, np.ndarray], plain: dict[str, Any], provenance: dict[str, Any]) -> Self:
         known = {spec.name: spec for spec in fields(cls)}
-        values: dict[str, Any] = {name: array for name, array in arrays.items() if name in known}
+        values: dict[str, Any] = {name: {} for name, spec in known.items() if str(spec.type).startswith("dict[")}
+        for name, array in arrays.items():
+            field_name, dot, key = name.partition(".")
+            if field_name in known:
+                if dot:
+                    values[field_name][key] = array
+                else:
+                    values[field_name] = array
         for name, value in plain.items():
             if name in known:
                 values[name] = _from_json(value, str(known[name].type))

@@ -41,7 +41,6 @@ def plane(loss: np.ndarray | None = None, **changes: Any) -> Slice2D:
         "plane": "random",
         "normalisation": "filter",
         "axes": ("first", "second"),
-        "cosine": 0.0,
     }
     return Slice2D(**(fields | changes))
 

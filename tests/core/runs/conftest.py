@@ -37,7 +37,6 @@ def plane() -> Callable[..., Slice2D]:
             plane="random",
             normalisation="filter",
             axes=("one", "two"),
-            cosine=0.0,
         )
 
     return make

@@ -28,7 +28,7 @@ random.seed(7)
 
 def plane(points, step):
     axis = np.linspace(-1, 1, points)
-    return Slice2D(provenance=Provenance(method="t", step=step), alpha=axis, beta=axis, plane="random", cosine=0.0,
+    return Slice2D(provenance=Provenance(method="t", step=step), alpha=axis, beta=axis, plane="random",
                    loss=np.full((points, points), float(step)), centre_loss=0.0, normalisation="none", axes=("a", "b"))
 
 def train(acknowledged):
