@@ -42,7 +42,7 @@ def landscape_figure(
     return figure.update_layout(scene_zaxis=bar | {"title": {"text": "loss"}, "range": [low, high]})
 
 
-def plane_layout(axes: tuple[str, str], colours: Theme) -> dict[str, Any]:
+def plane_layout(axes: tuple[str, ...], colours: Theme) -> dict[str, Any]:
     """The empty plane: one unit is as long along alpha as along beta."""
     across, up = (
         {"title": {"text": f"{sign} ({unit})"}, "showgrid": False, "constrain": "domain"}
@@ -56,7 +56,7 @@ def plane_layout(axes: tuple[str, str], colours: Theme) -> dict[str, Any]:
     }
 
 
-def space_layout(axes: tuple[str, str], colours: Theme) -> dict[str, Any]:
+def space_layout(axes: tuple[str, ...], colours: Theme) -> dict[str, Any]:
     """The empty scene, seen from above the front corner."""
     return {
         "template": template(colours),

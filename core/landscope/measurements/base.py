@@ -104,7 +104,8 @@ class Measurement:
     def to_bytes(self) -> bytes:
         """This measurement as one safetensors file: arrays as tensors, the rest as JSON in its metadata.
 
-        The arrays of a dictionary are tensors named "field.key". Non-finite numbers are written as the strings "NaN", "Infinity" and "-Infinity", so that the JSON is valid.
+        The arrays of a dictionary are tensors named "field.key". Non-finite numbers are written as the strings "NaN",
+        "Infinity" and "-Infinity", so that the JSON is valid.
         """
         arrays: dict[str, np.ndarray] = {}
         plain: dict[str, Any] = {}

@@ -162,8 +162,9 @@ class CurvatureMap(Measurement):
 
     @property
     def ratio(self) -> np.ndarray:
-        """(A, B) |lambda_min / lambda_max|: near 0 where the loss is convex, near 1 where it is as concave as convex."""
-        return np.abs(self.smallest / self.largest)
+        """(A, B) |lambda_min / lambda_max|: 0 where the loss is convex, 1 where it is as concave as convex."""
+        ratio: np.ndarray = np.abs(self.smallest / self.largest)
+        return ratio
 
     def span(self) -> tuple[float, float] | None:
         """Least and greatest finite ratio."""
