@@ -1,13 +1,16 @@
 """What the engines return: frozen dataclasses of numpy arrays, the language of engines, store, figures and app."""
 
 from landscope.measurements.base import Measurement, Provenance
+from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
 from landscope.measurements.landscape import CurvatureMap, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
 
 __all__ = [
     "NTK",
+    "Barriers",
     "Collapse",
+    "Connection",
     "CurvatureMap",
     "Eigenvalues",
     "Measurement",
