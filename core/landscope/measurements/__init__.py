@@ -5,6 +5,7 @@ from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
 from landscope.measurements.landscape import CurvatureMap, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
+from landscope.measurements.topology import MergeTree, Roughness
 
 __all__ = [
     "NTK",
@@ -14,8 +15,10 @@ __all__ = [
     "CurvatureMap",
     "Eigenvalues",
     "Measurement",
+    "MergeTree",
     "Projection",
     "Provenance",
+    "Roughness",
     "Sharpness",
     "Slice1D",
     "Slice2D",
