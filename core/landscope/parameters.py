@@ -11,7 +11,12 @@ from math import prod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrizations import _WeightNorm
+from torch.nn.utils.parametrize import ParametrizationList
+
+from landscope.derivatives import accumulator
 
 __all__ = ["FilterRule", "ParameterLayout", "filter_rules", "tied_names"]
 
@@ -188,7 +193,7 @@ class ParameterLayout:
 
 @dataclass(frozen=True)
 class FilterRule:
-    """How a parameter divides into filters: view it as `shape`, and a filter spans the dimensions `over`.
+    """How a parameter divides into filters of equal size: view it as `shape`, and a filter spans the dimensions `over`.
 
     Attributes:
         shape: A shape with the parameter's number of elements.
@@ -198,19 +203,59 @@ class FilterRule:
     shape: tuple[int, ...]
     over: tuple[int, ...]
 
+    @classmethod
+    def whole(cls, size: int) -> FilterRule:
+        """All of `size` elements as one filter."""
+        return cls((size,), (0,))
+
+    @cached_property
+    def size(self) -> int:
+        """Elements of one filter."""
+        return prod(self.shape[dimension] for dimension in self.over)
+
+    @cached_property
+    def _order(self) -> tuple[int, ...]:
+        kept = (dimension for dimension in range(len(self.shape)) if dimension not in self.over)
+        return (*kept, *self.over)
+
+    def split(self, vectors: Tensor) -> Tensor:
+        """The parameter's elements, (K, numel), as filters, (K, filters, size)."""
+        count = len(vectors)
+        order = (0, *(dimension + 1 for dimension in self._order))
+        return vectors.reshape(count, *self.shape).permute(order).reshape(count, -1, self.size)
+
+    def merge(self, filters: Tensor) -> Tensor:
+        """The inverse of `split`: filters (K, filters, size) as elements (K, numel)."""
+        count = len(filters)
+        permuted = filters.reshape(count, *(self.shape[dimension] for dimension in self._order))
+        back = (0, *(self._order.index(dimension) + 1 for dimension in range(len(self.shape))))
+        return permuted.permute(back).reshape(count, -1)
+
     def norms(self, tensor: Tensor) -> Tensor:
-        """Euclidean norm of each filter, in `shape` with the dimensions `over` kept as one."""
-        norms: Tensor = torch.linalg.vector_norm(tensor.reshape(self.shape), dim=self.over, keepdim=True)
+        """Euclidean norm of each filter of the parameter, (filters,), summed in double precision."""
+        filters = self.split(tensor.reshape(1, -1))[0]
+        norms: Tensor = torch.linalg.vector_norm(filters, dim=-1, dtype=accumulator(tensor))
         return norms
 
 
 def filter_rules(model: nn.Module, layout: ParameterLayout) -> dict[str, FilterRule | None]:
     """The filters of every parameter in the layout; None for parameters that have none.
 
-    A filter is all weights that produce one output channel or neuron (Li et al. 2018, section 4): a row of a linear
-    layer or of attention's packed projections, the kernel of one output channel of a convolution (of a transposed one
-    too, whose output channels are its second dimension, group by group), the vector of one token in an embedding.
-    Biases, normalisation parameters and scalars have no filters.
+    A filter is all weights that produce one output channel or neuron (Li et al. 2018, section 4):
+
+    - a row of a linear or bilinear layer, of a recurrent layer's matrices, of attention's projections (packed or not);
+    - the kernel of one output channel of a convolution, grouped and depthwise ones too; the output channels of a
+      transposed one are its second dimension, group by group;
+    - the vector of one token in an embedding;
+    - of a parameter that a module of another kind holds: a row along its first dimension. A leading dimension of one is
+      dropped from three, so that position embeddings (1, T, D) have a filter for each position.
+
+    Without filters are biases (attention's `bias_k` and `bias_v` too), normalisation parameters, scalars, vectors, and
+    what is a vector but for dimensions of one, (1, 1, D) or (C, 1, 1): class tokens and scales of channels.
+
+    A parametrised weight that is computed from one tensor gives that tensor its filters, `weight_norm` gives them to
+    its direction v and none to its length g, and of other parametrisations each tensor has rows. A tied parameter has
+    the filters of the first place it is kept in.
 
     Args:
         model: The module that owns the parameters.
@@ -218,16 +263,45 @@ def filter_rules(model: nn.Module, layout: ParameterLayout) -> dict[str, FilterR
     """
     rules: dict[str, FilterRule | None] = dict.fromkeys(layout.names)
     shapes = dict(zip(layout.names, layout.shapes, strict=True))
-    for prefix, module in model.named_modules():
-        for local, _ in module.named_parameters(recurse=False):
-            name = f"{prefix}.{local}" if prefix else local
-            shape = tuple(shapes.get(name, ()))
-            if len(shape) < 2 or local.startswith("bias") or isinstance(module, nn.LayerNorm | nn.RMSNorm):
+    modules = dict(model.named_modules())
+    for prefix, module in modules.items():
+        for name, _ in module.named_parameters(prefix, recurse=False):
+            role = name.rpartition(".")[2]
+            if name not in shapes or _is_length(module, role):
                 continue
-            if isinstance(module, nn.modules.conv._ConvTransposeNd):
-                inputs, outputs, *kernel = shape
-                grouped = (module.groups, inputs // module.groups, outputs, *kernel)
-                rules[name] = FilterRule(grouped, (1, *range(3, len(grouped))))
-            else:
-                rules[name] = FilterRule(shape, tuple(range(1, len(shape))))
+            owner, role = _original_of(modules, prefix, role)
+            rules[name] = _filter_rule(owner, role, tuple(shapes[name]))
     return rules
+
+
+def _is_length(module: nn.Module, role: str) -> bool:
+    """Whether a parameter is the length g of weight normalisation, w = g v / |v|, new style or old."""
+    if isinstance(module, ParametrizationList):
+        return role == "original0" and isinstance(module[0], _WeightNorm)
+    return role.endswith("_g") and hasattr(module, f"{role.removesuffix('_g')}_v")
+
+
+def _original_of(modules: Mapping[str, nn.Module], prefix: str, role: str) -> tuple[nn.Module, str]:
+    """The module and the name under which a parameter divides into filters: the layer's own if it is parametrised."""
+    module = modules[prefix]
+    if not isinstance(module, ParametrizationList):
+        return module, role
+    if role == "original" or isinstance(module[0], _WeightNorm):
+        layer, _, parameter = prefix.rpartition("parametrizations.")
+        return modules[layer.removesuffix(".")], parameter
+    return module, role
+
+
+def _filter_rule(module: nn.Module, role: str, shape: tuple[int, ...]) -> FilterRule | None:
+    if len(shape) < 2 or role.startswith("bias") or isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        return None
+    if isinstance(module, _ConvTransposeNd):
+        inputs, outputs, *kernel = shape
+        grouped = (module.groups, inputs // module.groups, outputs, *kernel)
+        return FilterRule(grouped, (1, *range(3, len(grouped))))
+    if len(shape) > 2 and not isinstance(module, _ConvNd | nn.Bilinear):
+        if sum(length > 1 for length in shape) < 2:
+            return None
+        if len(shape) == 3 and shape[0] == 1:
+            shape = shape[1:]
+    return FilterRule(shape, tuple(range(1, len(shape))))

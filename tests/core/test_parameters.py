@@ -116,7 +116,7 @@ def test_a_vector_of_the_wrong_length_is_refused(shape):
 def norms_of(model, name):
     layout = ParameterLayout.of(model)
     rule = filter_rules(model, layout)[name]
-    return rule.norms(dict(model.named_parameters())[name].detach()).flatten()
+    return rule.norms(dict(model.named_parameters())[name].detach()).float()
 
 
 def test_filters_of_linear_convolution_and_embedding_are_their_rows():

@@ -1,20 +1,29 @@
-"""Directions in weight space: random ones scaled to the network's filters, and the plane of a trajectory."""
+"""Directions in weight space: random ones, eigenvectors of the Hessian, and those that training goes by.
+
+All of them are functions of an objective that give a vector (P,) or rows (count, P), in the order of its layout and in
+float32 at least.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import logging
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
+from landscope.curvature.lanczos import all_leading_eigenpairs
+from landscope.curvature.operators import start_vector, zero_vector
+from landscope.curvature.probes import private_generator
+from landscope.derivatives import Operator, accumulator
+from landscope.landscape.normalisation import Normalisation, blocks_of, normalised, orthogonalised
 from landscope.objective import Objective
-from landscope.parameters import filter_rules
 
-__all__ = ["NORMALISATIONS", "Normalisation", "PathProjection", "project_path", "random_directions", "trajectory_plane"]
+__all__ = ["gradient_direction", "hessian_directions", "moment_directions", "random_directions", "sam_direction"]
 
-Normalisation = Literal["filter", "model", "none"]
-NORMALISATIONS: tuple[Normalisation, ...] = ("filter", "model", "none")
+logger = logging.getLogger(__name__)
 
 
 def random_directions(
@@ -22,121 +31,225 @@ def random_directions(
     count: int = 2,
     *,
     normalisation: Normalisation = "filter",
+    biases: bool = False,
+    orthogonal: bool = False,
     seed: int = 0,
     theta: Tensor | None = None,
 ) -> Tensor:
     """Gaussian directions (count, P), scaled so that one unit means as much in every part of the network.
 
     "filter" gives every filter of the direction the norm of the same filter of the weights, d_f <- d_f |w_f| / |d_f|,
-    and leaves biases and normalisation parameters alone (zero), as in Li et al. 2018, section 4. "model" gives the
-    whole direction the norm of the whole theta. "none" leaves the Gaussian as drawn.
+    and leaves biases and normalisation parameters alone (zero), as in Li et al. 2018, section 4. "tensor" does so with
+    each parameter as a whole, "layer" with all weights of a module. "model" gives the whole direction, biases
+    included, the norm of the whole theta. "none" leaves the Gaussian as drawn.
 
     The numbers come from a generator of their own on the CPU: the same seed gives the same directions on every device.
 
     Args:
         objective: Whose parameters.
         count: How many.
-        normalisation: One of "filter", "model", "none".
+        normalisation: One of "filter", "layer", "tensor", "model", "none".
+        biases: Whether biases and normalisation parameters move too, each as if it were a filter (under "layer", as a
+            part of its module); "model" and "none" always move them.
+        orthogonal: Whether the directions are made orthogonal to each other, with every norm kept (see
+            `landscope.landscape.normalisation.orthogonalised`). As drawn, the cosine of two is of order 1/sqrt(P).
         seed: Seed of the generator.
         theta: (P,) the weights to scale by; the model's by default.
 
     Raises:
-        ValueError: if the normalisation is unknown.
+        ValueError: if the normalisation is unknown, the count is not positive, weights are not finite, or so many
+            directions cannot be orthogonal.
     """
-    if normalisation not in NORMALISATIONS:
-        raise ValueError(f"normalisation must be one of {', '.join(NORMALISATIONS)}, got {normalisation!r}")
-    layout = objective.layout
-    theta = objective.theta() if theta is None else theta
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(count, layout.size, generator=generator).to(theta.device, theta.dtype)
-    if normalisation == "none":
-        return drawn
-    if normalisation == "model":
-        lengths: Tensor = theta.norm() / drawn.norm(dim=1, keepdim=True)
-        return drawn * lengths
-    rules = filter_rules(objective.model, layout)
-    weights = layout.unflatten(theta)
-
-    def normalised(direction: Tensor) -> Tensor:
-        pieces = layout.unflatten(direction)
-        for name, piece in pieces.items():
-            rule = rules[name]
-            if rule is None:
-                pieces[name] = torch.zeros_like(piece)
-            else:
-                scale = rule.norms(weights[name]) / rule.norms(piece)
-                pieces[name] = (piece.reshape(rule.shape) * scale).reshape(piece.shape)
-        return layout.flatten(pieces)
-
-    return torch.stack([normalised(direction) for direction in drawn])
+    if count < 1:
+        raise ValueError(f"count of directions must be positive, got {count}")
+    blocks_of(objective, normalisation)  # refuses an unknown one before anything is drawn
+    like = zero_vector(objective)
+    drawn = torch.randn(count, len(like), generator=private_generator(seed)).to(like)
+    if orthogonal:
+        return orthogonalised(objective, drawn, normalisation, biases=biases, theta=theta)
+    return normalised(objective, drawn, normalisation, biases=biases, theta=theta)
 
 
-def trajectory_plane(
-    path: Tensor, centre: Tensor, *, previous: Tensor | None = None, fallback: Tensor | None = None
+def hessian_directions(
+    objective: Objective,
+    count: int = 2,
+    *,
+    end: Literal["top", "bottom", "both"] = "top",
+    previous: Tensor | None = None,
+    tolerance: float = 1e-3,
+    max_products: int | None = None,
+    seed: int = 0,
+    theta: Tensor | None = None,
 ) -> Tensor:
-    """The plane through `centre` that lies closest to a path: two orthonormal directions (2, P).
+    """Orthonormal eigenvectors (count, P) of the Hessian at one end of its spectrum, or at both.
 
-    They are the leading right singular vectors of the rows theta_t - centre (Li et al. 2018, section 7.2), found
-    through their T x T Gram matrix in float64, so that the cost is that of a T x P product.
+    Along an eigenvector of eigenvalue h the loss is L + s^2 h / 2 + O(s^3), less the slope: "top" has the steepest
+    curvature first, "bottom" the most negative first, "both" the top ones and then the bottom ones, one more of the
+    former where the count is odd. With two, "both" is the plane of the most convex and the most concave direction.
+
+    An eigenvector has no sign: it gets the one that agrees with `previous`, or else that makes its component of
+    largest magnitude positive.
 
     Args:
-        path: (T, P) earlier weights.
-        centre: (P,) the weights the plane passes through.
-        previous: (2, P) the last plane's directions; each new one is given the sign that agrees with them.
-        fallback: (P,) a direction to complete the plane with while the path is straight or has a single point.
+        objective: Of which loss.
+        count: How many.
+        end: "top", "bottom" or "both".
+        previous: (count, P) what this function gave for nearby weights: for the signs, and to start from.
+        tolerance: Error bound of the eigenvalues, relative to each, at which to stop.
+        max_products: Largest number of Hessian-vector products at each end; by default 20 a direction, and 80.
+        seed: Seed of the random start.
+        theta: (P,) where; the model's weights by default.
 
     Raises:
-        ValueError: if the path never leaves the centre, or is straight and no fallback is given.
+        ValueError: if the end is unknown, the count is not between 1 and P, or `previous` does not fit.
+        FloatingPointError: if a product is not finite.
     """
-    rows = (path - centre).double()
-    gram = rows @ rows.T
-    values, vectors = torch.linalg.eigh(gram)
-    rank = int((values > 1e-10 * values[-1]).sum()) if float(values[-1]) > 0 else 0
-    if rank == 0:
-        raise ValueError("the path has no extent: every point of it equals the centre; train for a step first")
-    leading = vectors[:, -2:].flip(1).T if rank > 1 else vectors[:, -1:].T
-    directions: Tensor = leading @ rows
-    directions = directions / directions.norm(dim=1, keepdim=True)
-    if rank == 1:
-        if fallback is None:
-            raise ValueError("the path is straight, so it spans no plane; give a fallback direction to complete it")
-        rest = fallback.double() - (fallback.double() @ directions[0]) * directions[0]
-        directions = torch.stack([directions[0], rest / rest.norm()])
+    if end not in ("top", "bottom", "both"):
+        raise ValueError(f"end must be 'top', 'bottom' or 'both', got {end!r}")
+    like, generator = zero_vector(objective), private_generator(seed)
+    if not 1 <= count <= len(like):
+        raise ValueError(f"count of directions must be between 1 and the {len(like)} parameters, got {count}")
     if previous is not None:
-        agreement = (directions * previous.double()).sum(dim=1, keepdim=True)
-        directions = torch.where(agreement < 0, -directions, directions)
-    return directions.to(path.dtype)
+        objective.layout.check("previous", previous, 2)
+        if len(previous) != count:
+            raise ValueError(f"previous must have {count} directions, as many as are asked for, got {len(previous)}")
+    hessian = objective.hessian(theta)
+    at_top = {"top": count, "bottom": 0, "both": (count + 1) // 2}[end]
+    rows = like.new_zeros(0, len(like))
+    with objective.measuring():
+        for sign, wanted in ((1, at_top), (-1, count - at_top)):
+            if not wanted:
+                continue
+            start = None if previous is None else previous[len(rows) : len(rows) + wanted]
+            pairs = all_leading_eigenpairs(
+                partial(_signed_product, hessian, sign),
+                start_vector(start, like, generator),
+                wanted,
+                tolerance=tolerance,
+                max_products=20 * wanted + 80 if max_products is None else max_products,
+                generator=generator,
+            )
+            if not pairs.converged.all():
+                logger.info("eigenvalues %s have errors %s after %d products", sign * pairs.values, pairs.errors,
+                            pairs.products)  # fmt: skip
+            rows = torch.cat([rows, _complement(pairs.vectors, rows)])
+    return _oriented(rows, previous)
 
 
-@dataclass(frozen=True)
-class PathProjection:
-    """A path seen from a plane.
-
-    Attributes:
-        coordinates: (T, 2) of each point's foot on the plane, in multiples of the directions.
-        distances: (T,) from each point to its foot.
-        explained: Share of the sum of squared distances from the centre that lies in the plane.
-    """
-
-    coordinates: Tensor
-    distances: Tensor
-    explained: float
+def _signed_product(operator: Operator, sign: int, vector: Tensor) -> Tensor:
+    return sign * operator(vector)
 
 
-def project_path(path: Tensor, centre: Tensor, directions: Tensor) -> PathProjection:
-    """The orthogonal projection of a path (T, P) on the plane centre + span(directions), directions (2, P).
-
-    Least squares in the directions' own metric, so that they need be neither orthogonal nor of unit length.
+def gradient_direction(objective: Objective, *, theta: Tensor | None = None) -> Tensor:
+    """The unit vector (P,) of steepest descent, -g / |g|: positive coordinates lie where gradient descent goes.
 
     Raises:
-        ValueError: if the directions are parallel.
+        ValueError: if the gradient is zero or not finite.
     """
-    rows, basis = (path - centre).double(), directions.double()
-    metric = basis @ basis.T
-    if float(torch.linalg.det(metric)) <= 1e-12 * float(metric[0, 0] * metric[1, 1]):
-        raise ValueError("directions must span a plane, got two that are parallel or zero")
-    coordinates = torch.linalg.solve(metric, basis @ rows.T).T
-    residual = rows - coordinates @ basis
-    total = float(rows.square().sum())
-    explained = 1.0 - float(residual.square().sum()) / total if total > 0 else 1.0
-    return PathProjection(coordinates, residual.norm(dim=1), explained)
+    return -_unit(_gradient(objective, theta), "the gradient")
+
+
+def sam_direction(objective: Objective, rho: float = 0.05, *, theta: Tensor | None = None) -> Tensor:
+    """The ascent step of sharpness-aware minimisation, rho g / |g| (Foret et al. 2021, equation 2), (P,).
+
+    At coordinate 1 along it lie the weights at which SAM takes its gradient.
+
+    Args:
+        objective: Of which loss.
+        rho: Radius of the neighbourhood in weight space.
+        theta: (P,) where; the model's weights by default.
+
+    Raises:
+        ValueError: if rho is not positive, or the gradient is zero or not finite.
+    """
+    if not rho > 0:
+        raise ValueError(f"rho must be positive, got {rho}")
+    return rho * _unit(_gradient(objective, theta), "the gradient")
+
+
+def moment_directions(objective: Objective, optimizer: Optimizer) -> Tensor:
+    """The directions that an optimiser's moments point to, as unit vectors (count, P), downhill.
+
+    Optimisers of Adam's kind (`exp_avg` and `exp_avg_sq` in their state) have two: that of the first moment, -m, and
+    that of Adam's last step without its weight decay, -lr m' / (sqrt(v') + eps), m' and v' being corrected for their
+    bias. Those with a momentum buffer (SGD, RMSprop) have one, that of the buffer b: -b.
+
+    The objective's parameters are found in the optimiser by identity; those it does not hold, or has not moved yet,
+    have zeros.
+
+    Args:
+        objective: Whose parameters.
+        optimizer: The live optimiser that trains this model.
+
+    Raises:
+        ValueError: if the optimiser holds none of the parameters, keeps no moments, or has taken no step, or every
+            learning rate is zero.
+    """
+    layout, named = objective.layout, dict(objective.model.named_parameters())
+    groups = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
+    held = {name: groups[id(named[name])] for name in layout.names if id(named[name]) in groups}
+    if not held:
+        raise ValueError(
+            "optimizer holds none of the objective's parameters; pass the one that trains this model, not a copy of it"
+        )
+    states = {name: state for name in held if (state := optimizer.state.get(named[name]))}
+    name_of_kind = type(optimizer).__name__
+    if not states:
+        raise ValueError(f"{name_of_kind} has no moments before its first step; call optimizer.step() once")
+    like = zero_vector(objective)
+
+    def assembled(pieces: dict[str, Tensor]) -> Tensor:
+        vector = torch.zeros_like(like)
+        for name, piece in pieces.items():
+            vector[layout.slices[name]] = piece.detach().reshape(-1).to(like)
+        return vector
+
+    if all("exp_avg" in state and "exp_avg_sq" in state for state in states.values()):
+        steps = {name: _adam_step(state, held[name]) for name, state in states.items()}
+        first = assembled({name: state["exp_avg"] for name, state in states.items()})
+        return torch.stack([-_unit(first, "the first moment"), _unit(assembled(steps), "the last step")])
+    buffers = {name: buffer for name, state in states.items() if (buffer := state.get("momentum_buffer")) is not None}
+    if not buffers:
+        kept = sorted({key for state in states.values() for key in state})
+        raise ValueError(
+            f"{name_of_kind} keeps no first moment, only {', '.join(kept) or 'nothing'}; give it momentum, or use "
+            "gradient_direction(objective)"
+        )
+    return -_unit(assembled(buffers), "the momentum").unsqueeze(0)
+
+
+def _adam_step(state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+    """-lr m' / (sqrt(v') + eps), in the parameter's shape."""
+    count = float(state["step"])
+    beta1, beta2 = (float(beta) for beta in group["betas"])
+    second: Tensor = state["max_exp_avg_sq"] if "max_exp_avg_sq" in state else state["exp_avg_sq"]
+    root = torch.sqrt(second.float() / (1 - beta2**count)) + float(group["eps"])
+    step: Tensor = -float(group["lr"]) / (1 - beta1**count) * state["exp_avg"] / root
+    return step
+
+
+def _gradient(objective: Objective, theta: Tensor | None) -> Tensor:
+    return objective.gradient(theta).to(zero_vector(objective))
+
+
+def _unit(vector: Tensor, name: str) -> Tensor:
+    length = float(torch.linalg.vector_norm(vector, dtype=accumulator(vector)))
+    if not 0 < length < torch.inf:
+        raise ValueError(f"{name} has norm {length}, so it has no direction; choose another direction here")
+    return vector / length
+
+
+def _complement(vectors: Tensor, others: Tensor) -> Tensor:
+    """Unit vectors (k, P) with what they have of orthonormal `others` taken out."""
+    rest = vectors - (vectors @ others.T) @ others
+    lengths: Tensor = torch.linalg.vector_norm(rest, dim=1, keepdim=True)
+    return rest / lengths
+
+
+def _oriented(rows: Tensor, previous: Tensor | None) -> Tensor:
+    """Each row with the sign that agrees with `previous`, or that makes its component of largest magnitude positive."""
+    if previous is None:
+        agreement = rows.gather(1, rows.abs().argmax(dim=1, keepdim=True))
+    else:
+        agreement = (rows * previous.to(rows)).sum(dim=1, keepdim=True)
+    return torch.where(agreement < 0, -rows, rows)

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscope.landscape.directions import Normalisation, project_path, random_directions, trajectory_plane
+from landscope.landscape.directions import random_directions
+from landscope.landscape.normalisation import Normalisation
+from landscope.landscape.trajectories import project_path, trajectory_plane
 from landscope.measurements import Slice2D
 from landscope.objective import Objective
 
@@ -157,5 +159,5 @@ def _evaluate(
 
 
 def _random_axes(normalisation: Normalisation, seed: int) -> tuple[str, str]:
-    unit = {"filter": "filter norms", "model": "weight norms", "none": "standard deviations"}[normalisation]
+    unit = "standard deviations" if normalisation == "none" else f"{normalisation} norms"
     return (f"first random direction, {unit} (seed {seed})", f"second random direction, {unit}")

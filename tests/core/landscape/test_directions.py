@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from landscope.landscape import random_directions, trajectory_plane
-from landscope.landscape.directions import project_path
+from landscope.landscape import random_directions
 from landscope.objective import Objective
 
 
@@ -89,57 +88,5 @@ def test_seed_decides_and_the_global_generator_is_left_alone():
 
 
 def test_unknown_normalisation_names_the_known_ones():
-    with pytest.raises(ValueError, match="one of filter, model, none, got 'layer2'"):
+    with pytest.raises(ValueError, match="one of filter, layer, tensor, model, none, got 'layer2'"):
         random_directions(small_network(), normalisation="layer2")
-
-
-def test_trajectory_plane_is_that_of_the_singular_vectors():
-    torch.manual_seed(1)
-    path, centre = torch.randn(7, 40).double(), torch.randn(40).double()
-    plane = trajectory_plane(path, centre)
-    _, _, right = torch.linalg.svd(path - centre, full_matrices=False)
-    torch.testing.assert_close(plane.abs(), right[:2].abs())
-    torch.testing.assert_close(plane @ plane.T, torch.eye(2).double())
-
-
-def test_plane_keeps_the_orientation_of_the_one_before():
-    torch.manual_seed(1)
-    path, centre = torch.randn(7, 40).double(), torch.randn(40).double()
-    plane = trajectory_plane(path, centre)
-    flipped = plane * torch.tensor([[-1.0], [1.0]])
-    torch.testing.assert_close(trajectory_plane(path, centre, previous=flipped), flipped)
-
-
-def test_straight_path_is_completed_by_the_fallback():
-    centre, along = torch.zeros(10).double(), torch.eye(10).double()[0]
-    path = torch.stack([0.5 * along, along])
-    with pytest.raises(ValueError, match="straight"):
-        trajectory_plane(path, centre)
-    plane = trajectory_plane(path, centre, fallback=torch.ones(10).double())
-    torch.testing.assert_close(plane @ plane.T, torch.eye(2).double())
-    torch.testing.assert_close(plane[0].abs(), along)
-
-
-def test_path_without_extent_is_refused():
-    with pytest.raises(ValueError, match="no extent"):
-        trajectory_plane(torch.ones(3, 4), torch.ones(4))
-
-
-def test_projection_recovers_coordinates_in_a_skew_basis():
-    torch.manual_seed(2)
-    directions, centre = torch.randn(2, 30).double(), torch.randn(30).double()
-    coordinates = torch.randn(6, 2).double()
-    normal = torch.linalg.svd(directions, full_matrices=True).Vh[2:]  # spans the complement of the plane
-    offsets = torch.randn(6).double()
-    path = centre + coordinates @ directions + offsets[:, None] * normal[0]
-    foot = project_path(path, centre, directions)
-    torch.testing.assert_close(foot.coordinates, coordinates)
-    torch.testing.assert_close(foot.distances, offsets.abs())
-    inside = (coordinates @ directions).square().sum()
-    assert foot.explained == pytest.approx(float(inside / (inside + offsets.square().sum())))
-
-
-def test_parallel_directions_span_no_plane():
-    direction = torch.randn(1, 5)
-    with pytest.raises(ValueError, match="span a plane"):
-        project_path(torch.randn(3, 5), torch.zeros(5), torch.cat([direction, 2 * direction]))
