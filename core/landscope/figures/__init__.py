@@ -6,16 +6,21 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.lines import collapse_figure, series_figure, sharpness_figure, trace_figure
 from landscope.figures.scatter import embedding_figure
 from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure
 from landscope.figures.surfaces import landscape_figure
 from landscope.figures.theme import CONFIG, template, theme
+from landscope.figures.topology import merge_tree_figure
 from landscope.measurements import (
     NTK,
+    Barriers,
     Collapse,
+    Connection,
     Eigenvalues,
     Measurement,
+    MergeTree,
     Projection,
     Sharpness,
     Slice2D,
@@ -34,6 +39,9 @@ _BUILDERS: dict[type[Measurement], Any] = {
     NTK: kernel_figure,
     Projection: embedding_figure,
     Collapse: collapse_figure,
+    Connection: connection_figure,
+    Barriers: barriers_figure,
+    MergeTree: merge_tree_figure,
 }
 
 
