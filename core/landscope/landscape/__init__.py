@@ -13,25 +13,33 @@ from landscope.landscape.normalisation import normalised
 from landscope.landscape.planes import slice2d, trajectory_slice
 from landscope.landscape.snapshots import Plane, plane_between, plane_through
 from landscope.landscape.trajectories import PathProjection, project_path, trajectory_plane
+from landscope.measurements.diagrams import TopologyComparison, compare_topology
+from landscope.measurements.differences import roughness
+from landscope.measurements.sublevels import loops, merge_tree
 
 __all__ = [
     "Curve",
     "CurvePlane",
     "PathProjection",
     "Plane",
+    "TopologyComparison",
     "barrier",
     "barriers_along",
+    "compare_topology",
     "connect",
     "curve_plane",
     "curve_slice",
     "gradient_direction",
     "hessian_directions",
+    "loops",
+    "merge_tree",
     "moment_directions",
     "normalised",
     "plane_between",
     "plane_through",
     "project_path",
     "random_directions",
+    "roughness",
     "sam_direction",
     "slice2d",
     "trajectory_plane",

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from landscope.batch_norm import batch_norm_layers
+from landscope.evaluation import ModelFunction
 from landscope.isolation import autograd_tensors
 from landscope.measurements.connectivity import Barriers, Connection
 from landscope.objective import Objective
@@ -229,7 +230,7 @@ def connect(
     with objective.measuring() as meter:
         curve, losses = _trained(objective, line, kind, bends, steps, learning_rate, batch, seed, progress)
         found = _along(objective, also, curve, t)
-        drawn = "all examples" if batch is None else f"{batch} examples"
+        drawn = "all examples" if batch is None else f"batches of {batch}"
         return Connection(
             curve=kind,
             t=t.numpy(),
@@ -244,7 +245,7 @@ def connect(
             checks=_checks(objective),
             points=_stored(curve),
             provenance=meter.provenance(
-                f"{kind} curve with {bends} bend{'s' if bends > 1 else ''}, {len(losses)} Adam steps of {drawn}, "
+                f"{kind} curve with {bends} bend{'s' if bends > 1 else ''}, {len(losses)} Adam steps on {drawn}, "
                 f"learning rate {learning_rate:g}; {points} points",
                 seed=seed,
             ),
@@ -264,9 +265,8 @@ def _trained(
 ) -> tuple[Curve, list[float]]:
     """The curve after training, and the loss at each step's position before that step."""
     generator = torch.Generator().manual_seed(seed)
-    # "recompute" has no derivatives: its statistics come from a pass of their own.
-    source = objective._derived(batch_norm="batch") if objective.batch_norm == "recompute" else objective
-    with autograd_tensors():
+    source = _differentiable(objective)
+    with source.measuring(), autograd_tensors():
         ends = line.points.to(torch.promote_types(line.points.dtype, torch.float32))  # Adam needs more than half
         rms = float((ends[1] - ends[0]).double().square().mean().sqrt())
         middle = line.weights(torch.arange(1, bends + 1) / (bends + 1)).to(ends) @ ends
@@ -292,6 +292,15 @@ def _trained(
         # The ends as they were given; bends in the type in which they are evaluated.
         found = torch.cat([line.points[:1], moving.detach().to(line.points.dtype), line.points[1:]])
     return Curve(kind, found), losses
+
+
+def _differentiable(objective: Objective) -> Objective:
+    """The objective itself, or that of each batch's statistics where recomputed ones allow no derivatives."""
+    if objective.batch_norm != "recompute":
+        return objective
+    # A function of its own is isolated on its own, with other flags than the measurement under way around it.
+    function = ModelFunction(objective.model, objective.function.forward)
+    return objective._derived(batch_norm="batch", function=function)
 
 
 def _along(
