@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from landscope.isolation import isolated
 from landscope.parameters import tied_names
 
-__all__ = ["Forward", "Loss", "ModelFunction", "default_target", "per_example", "setting", "vmapped"]
+__all__ = ["Forward", "Loss", "ModelFunction", "default_forward", "default_target", "per_example", "setting", "vmapped"]
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class ModelFunction:
             raise TypeError("model is a TorchScript module, whose parameters cannot be exchanged; pass the nn.Module")
         self.forward = forward
         self._entered = False
-        self._call = _Call(self.model, forward or _default_forward)
+        self._call = _Call(self.model, forward or default_forward)
         self._names = tied_names(self.model)
 
     def __call__(
@@ -104,7 +104,12 @@ def _unwrapped(model: nn.Module) -> nn.Module:
     return _unwrapped(original) if isinstance(original, nn.Module) else model
 
 
-def _default_forward(model: nn.Module, batch: Any) -> Any:
+def default_forward(model: nn.Module, batch: Any) -> Any:
+    """The model called with all of a batch but its last element.
+
+    Raises:
+        TypeError: if the batch is no sequence of at least two.
+    """
     if _is_sequence(batch) and len(batch) >= 2:
         return model(*batch[:-1])
     raise TypeError(
