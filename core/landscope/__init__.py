@@ -29,6 +29,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "dynamics": ("landscope.dynamics", None),
     "measurements": ("landscope.measurements", None),
     "figures": ("landscope.figures", None),
+    "formats": ("landscope.formats", None),
     "runs": ("landscope.runs", None),
     "live": ("landscope.live", None),
     "recipes": ("landscope.recipes", None),

@@ -14,7 +14,15 @@ def in_a_fresh_process(code):
 
 
 @pytest.mark.parametrize(
-    "module", ["landscope", "landscope.measurements", "landscope.runs", "landscope.figures", "landscope_app"]
+    "module",
+    [
+        "landscope",
+        "landscope.measurements",
+        "landscope.runs",
+        "landscope.figures",
+        "landscope.formats",
+        "landscope_app",
+    ],
 )
 def test_without_torch(module):
     in_a_fresh_process(f"import sys, {module}; assert 'torch' not in sys.modules")
