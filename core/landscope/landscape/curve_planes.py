@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from landscope.landscape.curves import curve_of
-from landscope.landscape.planes import slice2d
+from landscope.landscape.slices import slice2d
 from landscope.measurements import Slice2D
 from landscope.measurements.connectivity import Connection
 from landscope.objective import Objective
@@ -33,6 +33,17 @@ class CurvePlane:
     coordinates: Tensor
     distances: Tensor
     explained: float
+
+    def extent(self, margin: float = 0.3) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Limits along both directions that hold the curve.
+
+        Args:
+            margin: Space left around it, as a share of its longer side.
+        """
+        low, high = self.coordinates.amin(dim=0), self.coordinates.amax(dim=0)
+        room = margin * float((high - low).max())
+        along, aside = ((float(a) - room, float(b) + room) for a, b in zip(low, high, strict=True))
+        return along, aside
 
 
 def curve_plane(connection: Connection) -> CurvePlane:
@@ -81,10 +92,11 @@ def _without(rows: Tensor, direction: Tensor) -> Tensor:
 def curve_slice(objective: Objective, connection: Connection, *, points: int = 25, margin: float = 0.3) -> Slice2D:
     """The loss on the plane through both ends of a curve that lies closest to it, with the curve drawn as its path.
 
-    Coordinates are Euclidean distances in weight space; the first end is the origin.
+    Coordinates are Euclidean distances in weight space; the first end is the origin. For more than this, take the
+    directions, centre and extent of `curve_plane` to any function that evaluates slices.
 
     Args:
-        objective: What to evaluate.
+        objective: What to evaluate; it may be another than the curve was trained on.
         connection: The curve, as `connect` returned it.
         points: Grid points a side.
         margin: Space left around the curve, as a share of its longer side.
@@ -93,20 +105,14 @@ def curve_slice(objective: Objective, connection: Connection, *, points: int = 2
         ValueError: if the curve spans no plane or its points are not there; see `curve_plane`.
     """
     plane = curve_plane(connection)
-    low, high = plane.coordinates.amin(dim=0), plane.coordinates.amax(dim=0)
-    room = margin * float((high - low).max())
-    alpha, beta = ((float(a) - room, float(b) + room) for a, b in zip(low, high, strict=True))
     device = objective.layout.device
-    flat = slice2d(
+    return slice2d(
         objective,
         plane.directions.to(device),
         theta=plane.centre.to(device),
-        extent=(alpha, beta),
+        extent=plane.extent(margin),
         points=points,
-        path=curve_of(connection).at(torch.from_numpy(connection.t)).to(device),
-    )
-    return flat.replaced(
         plane="curve",
         axes=("distance from the first end towards the second", "distance to the curve's side"),
-        path_losses=connection.loss,
+        path=curve_of(connection).at(torch.from_numpy(connection.t)).to(device),
     )

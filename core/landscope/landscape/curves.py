@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscope.batch_norm import batch_norm_layers
 from landscope.evaluation import ModelFunction
 from landscope.isolation import autograd_tensors
+from landscope.landscape.checks import Check, batch_norm_check
 from landscope.measurements.connectivity import Barriers, Connection
 from landscope.objective import Objective
 
@@ -346,12 +346,12 @@ def _at_least_one(**numbers: int) -> None:
             raise ValueError(f"{name} must be at least 1, got {number}")
 
 
-def _checks(objective: Objective) -> tuple[tuple[str, str, str], ...]:
-    layers = len(batch_norm_layers(objective.model))
-    if not layers or objective.batch_norm != "eval":
-        return ()
-    warning = (
-        f"{layers} batch normalisation layers use the model's running statistics, which fit the model's own weights "
-        'and none between or beyond: measure with batch_norm="recompute"'
-    )
-    return (("batch normalisation", "fail", warning),)
+def _checks(objective: Objective) -> tuple[Check, ...]:
+    found = batch_norm_check(objective, "curve")
+    if found and objective.batch_norm == "eval":
+        warning = (
+            "the model's running statistics fit its own weights and none between or beyond: "
+            'measure with batch_norm="recompute"'
+        )
+        return (("batch norm", "fail", warning),)
+    return tuple(found)

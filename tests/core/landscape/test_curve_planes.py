@@ -67,7 +67,8 @@ def test_the_slice_shows_the_curve_on_its_plane(spatial):
     assert (cut.beta[0], cut.beta[-1]) == pytest.approx((-2, 3.5))  # the curve rises to half its bend's height
     assert cut.path[12] == pytest.approx([0.5 * 1 + 0.25 * 4, 1.5])
     assert cut.path_distances == pytest.approx(np.zeros(25), abs=1e-7)
-    assert np.array_equal(cut.path_losses, found.loss)
+    shown = np.column_stack([cut.path, np.zeros((25, 2))])
+    assert cut.path_losses == pytest.approx(((shown - np.arange(1, 5)) ** 2).sum(axis=1))
     assert cut.centre_loss == pytest.approx(1 + 4 + 9 + 16)
 
 
