@@ -27,6 +27,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "kernel": ("landscope.kernel", None),
     "embedding": ("landscope.embedding", None),
     "dynamics": ("landscope.dynamics", None),
+    "population": ("landscope.population", None),
     "measurements": ("landscope.measurements", None),
     "figures": ("landscope.figures", None),
     "formats": ("landscope.formats", None),

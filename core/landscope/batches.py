@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
-__all__ = ["Batches", "batch_size_of", "collect", "to_device"]
+__all__ = ["Batches", "batch_size_of", "collect", "take", "to_device"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,19 @@ class Batches:
         """Memory that the tensors take."""
         return sum(tensor.nbytes for tensor in self._tensors())
 
+    @cached_property
+    def digest(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the data."""
+        digest = hashlib.sha256()
+        for item in self.items:
+            for leaf in tree_leaves(item):
+                if isinstance(leaf, Tensor):
+                    digest.update(f"{leaf.dtype} {tuple(leaf.shape)}".encode())
+                    digest.update(leaf.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+                else:
+                    digest.update(repr(leaf).encode())
+        return digest.hexdigest()[:16]
+
     def select(self, chosen: Tensor) -> Batches:
         """The examples at the positions `chosen` (n,), in increasing order, divided into batches as before.
 
@@ -58,7 +73,7 @@ class Batches:
         for item, size in zip(self.items, self.sizes, strict=True):
             local = chosen[(chosen >= start) & (chosen < start + size)] - start
             if local.numel():
-                items.append(_take(item, local, size))
+                items.append(take(item, local, size))
                 sizes.append(local.numel())
             start += size
         return Batches(tuple(items), tuple(sizes))
@@ -138,10 +153,10 @@ def collect(
         if size == 0:
             raise ValueError("data is empty: its first dimension is 0")
         chosen = _subset(size, examples)
-        whole = whole if chosen is None else _take(whole, chosen, size)
+        whole = whole if chosen is None else take(whole, chosen, size)
         size = batch_size_of(whole)
         starts = range(0, size, batch_size)
-        pieces = [_take(whole, slice(start, min(start + batch_size, size)), size) for start in starts]
+        pieces = [take(whole, slice(start, min(start + batch_size, size)), size) for start in starts]
         batches = Batches(tuple(pieces), tuple(batch_size_of(piece) for piece in pieces))
     elif isinstance(data, Iterable):
         batches = _gather(data, examples, target)
@@ -194,7 +209,7 @@ def _gather(batches: Iterable[Any], examples: int | None, target: Callable[[Any]
             continue
         room = None if examples is None else examples - sum(sizes)
         if room is not None and size > room:
-            batch, size = _take(batch, slice(0, room), size), room
+            batch, size = take(batch, slice(0, room), size), room
         items.append(batch)
         sizes.append(size)
         if examples is not None and sum(sizes) >= examples:
@@ -235,7 +250,13 @@ def _plain(batch: Any) -> Any:
     return tree_map(plain, batch)
 
 
-def _take(batch: Any, chosen: Tensor | slice, size: int) -> Any:
+def take(batch: Any, chosen: Tensor | slice, size: int) -> Any:
+    """Some of the examples of a batch of `size`: positions, or a slice, which copies nothing.
+
+    Raises:
+        ValueError: if the batch holds something that cannot be divided by examples.
+    """
+
     def rows(leaf: Any) -> Any:
         if isinstance(leaf, int | float | str | bool | None) or (isinstance(leaf, Tensor) and leaf.ndim == 0):
             return leaf

@@ -200,7 +200,7 @@ class Objective:
         """
         self.layout.check("thetas", thetas, 2)
         if not len(thetas):
-            return {name: torch.empty(0).double() for name in ("loss", "accuracy")[: 1 + (self._classes is not None)]}
+            return {name: torch.empty(0).double() for name in ("loss", "accuracy")[: 1 + (self.classes is not None)]}
         with self._isolated(), torch.no_grad():
             found, evaluations = self._points(self._averages, thetas)
             self.work.forwards += evaluations
@@ -219,7 +219,7 @@ class Objective:
         """
         with self._isolated(), torch.no_grad():
             self.work.forwards += 1
-            pairs = zip(self._forward(self.layout.unflatten(self._point(theta))), self.batches.sizes, strict=True)
+            pairs = zip(self.forward(self.layout.unflatten(self._point(theta))), self.batches.sizes, strict=True)
             return torch.cat(
                 [per_example(self.loss, output, self.target(batch), size) for (batch, output), size in pairs]
             )
@@ -232,7 +232,7 @@ class Objective:
         """
         with self._isolated(), torch.no_grad():
             self.work.forwards += 1
-            outputs = [output for _, output in self._forward(self.layout.unflatten(self._point(theta)))]
+            outputs = [output for _, output in self.forward(self.layout.unflatten(self._point(theta)))]
         if not isinstance(outputs[0], Tensor):
             raise TypeError(
                 f"the model's output is a {type(outputs[0]).__name__}, expected a tensor; "
@@ -242,9 +242,9 @@ class Objective:
 
     def labels(self) -> Tensor | None:
         """The class of each example, (N,), on the CPU; None when targets are not one class per example."""
-        if self._classes is None:
+        if self.classes is None:
             return None
-        labels = [self._classes.labels(self.target(batch)) for batch, _ in self.batches_on_device()]
+        labels = [self.classes.labels(self.target(batch)) for batch, _ in self.batches_on_device()]
         return torch.cat([piece.cpu() for piece in labels]) if labels[0].ndim == 1 else None
 
     # Derivatives
@@ -325,8 +325,8 @@ class Objective:
         for batch, size in self.batches_on_device():
             yield batch, size / self.examples
 
-    def _forward(self, named: Mapping[str, Tensor]) -> Iterator[tuple[Any, Any]]:
-        """Each batch with the model's output on it."""
+    def forward(self, named: Mapping[str, Tensor]) -> Iterator[tuple[Any, Any]]:
+        """Each batch with the model's output on it, with `named` parameters; to be used within `measuring`."""
         buffers = self._recomputed_buffers(named) if self.batch_norm == "recompute" else None
         for batch, _ in self.batches_on_device():
             yield batch, self.function(named, batch, buffers)
@@ -335,8 +335,8 @@ class Objective:
         return self.loss(self.function(self.layout.unflatten(theta), batch), self.target(batch))
 
     def _averages(self, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        pairs = ((output, self.target(batch)) for batch, output in self._forward(named))
-        return averages(pairs, self.batches.sizes, self.loss, self._classes)
+        pairs = ((output, self.target(batch)) for batch, output in self.forward(named))
+        return averages(pairs, self.batches.sizes, self.loss, self.classes)
 
     def _evaluator(self) -> PointEvaluator:
         # Statistics that are recomputed at each point are written to buffers, one point at a time.
@@ -397,4 +397,4 @@ class Objective:
             check_repeats(output, again)
             with torch.no_grad():
                 check_mean(self.loss, output, target, float(loss.detach()))
-                self._classes = Classification.of(output, target, self.loss)
+                self.classes = Classification.of(output, target, self.loss)

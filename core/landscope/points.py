@@ -16,7 +16,7 @@ from landscope.derivatives import accumulator
 from landscope.evaluation import Loss, vmapped
 from landscope.parameters import ParameterLayout
 
-__all__ = ["PointEvaluator", "averages"]
+__all__ = ["REFUSALS", "PointEvaluator", "averages"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _CHUNK = 8  # points evaluated at once: enough to fill the processor, few enough
 
 # What torch raises when it cannot run a model on several parameter vectors at once: data-dependent control flow,
 # conversions to Python numbers or arrays, writes to unbatched tensors, operators without a rule, want of memory.
-_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError)
+REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError)
 
 
 @dataclass
@@ -62,7 +62,7 @@ class PointEvaluator:
             try:
                 together(chunk[:1])  # warms caches, and finds out whether vmap takes the model
                 values, seconds_together = _timed(lambda: together(chunk), self.layout.device)
-            except _REFUSALS as reason:
+            except REFUSALS as reason:
                 self.at_once = False
                 logger.info("points are evaluated one after the other: vmap refused the model or the loss (%s)", reason)
             else:

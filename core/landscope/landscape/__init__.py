@@ -9,8 +9,9 @@ from landscope.landscape.directions import (
     random_directions,
     sam_direction,
 )
+from landscope.landscape.inputs import adversarial_direction, adversarial_plane, of_inputs, of_layer, of_tensor
 from landscope.landscape.normalisation import normalised
-from landscope.landscape.planes import slice2d, trajectory_slice
+from landscope.landscape.slices import cut, refine, slice1d, slice2d, slice3d, trajectory_cut, trajectory_slice
 from landscope.landscape.snapshots import Plane, plane_between, plane_through
 from landscope.landscape.trajectories import PathProjection, project_path, trajectory_plane
 from landscope.measurements.diagrams import TopologyComparison, compare_topology
@@ -23,25 +24,35 @@ __all__ = [
     "PathProjection",
     "Plane",
     "TopologyComparison",
+    "adversarial_direction",
+    "adversarial_plane",
     "barrier",
     "barriers_along",
     "compare_topology",
     "connect",
     "curve_plane",
     "curve_slice",
+    "cut",
     "gradient_direction",
     "hessian_directions",
     "loops",
     "merge_tree",
     "moment_directions",
     "normalised",
+    "of_inputs",
+    "of_layer",
+    "of_tensor",
     "plane_between",
     "plane_through",
     "project_path",
     "random_directions",
+    "refine",
     "roughness",
     "sam_direction",
+    "slice1d",
     "slice2d",
+    "slice3d",
+    "trajectory_cut",
     "trajectory_plane",
     "trajectory_slice",
 ]

@@ -3,9 +3,10 @@
 from landscope.measurements.base import Measurement, Provenance
 from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
-from landscope.measurements.landscape import CurvatureMap, Slice1D, Slice2D, Slice3D, Snapshot
+from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
 from landscope.measurements.topology import MergeTree, Roughness
+from landscope.measurements.trainability import TrainabilityMap
 
 __all__ = [
     "NTK",
@@ -20,10 +21,12 @@ __all__ = [
     "Provenance",
     "Roughness",
     "Sharpness",
+    "Slice",
     "Slice1D",
     "Slice2D",
     "Slice3D",
     "Snapshot",
     "SpectralDensity",
     "Trace",
+    "TrainabilityMap",
 ]

@@ -1,0 +1,322 @@
+"""Evaluating a slice: coarse to fine, in small steps, with everything that belongs to it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.interpolate import RegularGridInterpolator
+from torch import Tensor
+
+from landscope.evaluation import Loss
+from landscope.landscape.checks import Check, agreement, batch_norm_check, direction_checks, path_check
+from landscope.landscape.evaluator import MEMORY, PlaneEvaluator
+from landscope.landscape.grids import Grid, Scale
+from landscope.landscape.normalisation import Normalisation
+from landscope.landscape.points_file import PointsFile
+from landscope.landscape.trajectories import project_path
+from landscope.measurements import Provenance, Slice, Slice1D, Slice2D, Slice3D
+from landscope.objective import Objective, Work
+
+__all__ = ["Cut", "Path", "Step"]
+
+_KINDS: dict[int, type[Slice]] = {1: Slice1D, 2: Slice2D, 3: Slice3D}
+_COORDINATES = ("alpha", "beta", "gamma")
+_OWN = ("loss", "accuracy", "error", "contrast_error")  # what has a field of its own
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a slice is.
+
+    Attributes:
+        done: Points finished.
+        total: Points in all.
+        seconds_left: Estimated time until all are.
+        picture: The slice on the nested grid that has just been finished; None between grids.
+    """
+
+    done: int
+    total: int
+    seconds_left: float
+    picture: Slice | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """A slice to be evaluated.
+
+    Attributes:
+        objective: What to evaluate.
+        centre: (P,) theta_0.
+        directions: (K, P).
+        grid: Where, in K dimensions.
+        plane: How the directions were chosen, in a word.
+        axes: What one unit along each axis is.
+        normalisation: How the directions were scaled.
+        biases: Whether biases were to be scaled with the rest.
+        orthogonal: Whether orthogonal directions were asked for.
+        scale: How the grid is spaced.
+        seed: Of random directions.
+        metrics: Further functions of (output, target) by name.
+        also: Further objectives to evaluate at the same points, by name.
+        per_class: Whether to evaluate the loss of each class.
+        errors: Whether to evaluate sampling errors.
+        gradient: Whether to evaluate the derivatives along the directions.
+        path: (T, P) weights to be shown on a plane.
+        path_steps: The step of each.
+        path_losses: The loss of each; evaluated if not given.
+        store: Folder in which finished points are kept, and found again.
+        memory: Bytes that may be held at once beside data and directions.
+    """
+
+    objective: Objective
+    centre: Tensor
+    directions: Tensor
+    grid: Grid
+    plane: str
+    axes: tuple[str, ...]
+    normalisation: Normalisation = "none"
+    biases: bool = False
+    orthogonal: bool = False
+    scale: Scale = "linear"
+    seed: int | None = None
+    metrics: Mapping[str, Loss] = field(default_factory=dict)
+    also: Mapping[str, Objective] = field(default_factory=dict)
+    per_class: bool = False
+    errors: bool = True
+    gradient: bool = False
+    path: Tensor | None = None
+    path_steps: Sequence[int] | None = None
+    path_losses: Sequence[float] | None = None
+    store: Path | None = None
+    memory: int = MEMORY
+
+    def steps(self, *, slot: float | None = None, nested: bool = True) -> Iterator[Step]:
+        """Evaluates the points, yielding whenever a nested grid is done.
+
+        The model is the user's again whenever this yields. Stopping to iterate cancels; with `store`, what is finished
+        stays so.
+
+        Args:
+            slot: Yield at least about this often, in seconds.
+            nested: Whether to go from coarse to fine, or through all points at once.
+        """
+        return _Evaluation(self).steps(slot, nested)
+
+
+class _Evaluation:
+    """A cut in progress."""
+
+    def __init__(self, cut: Cut) -> None:
+        self.cut = cut
+        self._seconds, self._work = 0.0, Work()
+        self._values: dict[str, np.ndarray] = {}
+        self._done = np.zeros(cut.grid.shape, dtype=bool)
+        with self._measuring():
+            self._evaluators = {
+                "": self._evaluator(cut.objective, metrics=cut.metrics, per_class=cut.per_class, errors=cut.errors),
+                **{f"{name}/": self._evaluator(other, errors=False) for name, other in cut.also.items()},
+            }
+            self._centre_loss = cut.objective.value(cut.centre)
+            self._checks = self._once()
+            self._path = self._projected()
+
+    def _evaluator(self, objective: Objective, **options: Any) -> PlaneEvaluator:
+        with objective.measuring():
+            return PlaneEvaluator(objective, self.cut.centre, self.cut.directions, memory=self.cut.memory, **options)
+
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
+        """Within, the model is measured, and what that takes is counted."""
+        objective = self.cut.objective
+        before, began = copy(objective.work), time.perf_counter()
+        with objective.measuring():
+            yield
+        self._seconds += time.perf_counter() - began
+        for name in vars(self._work):
+            spent = getattr(objective.work, name) - getattr(before, name)
+            setattr(self._work, name, getattr(self._work, name) + spent)
+
+    def steps(self, slot: float | None, nested: bool) -> Iterator[Step]:
+        grid, total = self.cut.grid, self._done.size
+        strides = grid.strides() if nested else [1]
+        kept = self._resumed()
+        chunk, pace = 8, 0.0
+        for stage, stride in enumerate(strides, start=1):
+            waiting = grid.indices(stride)
+            waiting = waiting[~self._done[tuple(waiting.T)]]
+            while len(waiting):
+                began, size = time.perf_counter(), min(chunk, len(waiting)) if slot else len(waiting)
+                with self._measuring():
+                    self._evaluate(waiting[:size], kept)
+                waiting = waiting[size:]
+                pace = (time.perf_counter() - began) / size
+                if slot:
+                    chunk = max(1, min(2 * chunk, int(slot / pace)))
+                    if len(waiting):
+                        yield Step(int(self._done.sum()), total, pace * (total - int(self._done.sum())))
+            with self._measuring():
+                gradient = self._gradients(stride) if self.cut.gradient else None
+            picture = self._picture(stride, stage, len(strides), gradient)
+            yield Step(int(self._done.sum()), total, pace * (total - int(self._done.sum())), picture)
+        if kept is not None:
+            kept.close()
+
+    def _evaluate(self, indices: np.ndarray, kept: PointsFile | None) -> None:
+        coordinates = self.cut.grid.coordinates(indices)
+        where = tuple(indices.T)
+        found: dict[str, np.ndarray] = {}
+        for prefix, evaluator in self._evaluators.items():
+            with evaluator.objective.measuring():
+                found |= {prefix + name: values.numpy() for name, values in evaluator(coordinates).items()}
+        self._put(where, found)
+        if kept is not None:
+            kept.add(np.ravel_multi_index(where, self._done.shape).tolist(), found)
+
+    def _put(self, where: tuple[np.ndarray, ...], found: Mapping[str, np.ndarray]) -> None:
+        for name, values in found.items():
+            self._values.setdefault(name, np.full(self._done.shape, np.nan))[where] = values
+        self._done[where] = True
+
+    # Resuming
+
+    def _resumed(self) -> PointsFile | None:
+        """The file of finished points, what is in it taken over."""
+        if self.cut.store is None:
+            return None
+        probe: dict[str, float] = {}
+        with self._measuring():
+            for prefix, evaluator in self._evaluators.items():
+                with evaluator.objective.measuring():
+                    at_centre = evaluator(torch.zeros(1, len(self.cut.directions)).double())
+                probe |= {prefix + name: float(values[0]) for name, values in at_centre.items()}
+        # Errors at the centre are differences of nothing, and no sign of what was evaluated.
+        about = {name: value for name, value in probe.items() if not name.endswith("error")}
+        kept = PointsFile(Path(self.cut.store), self._key(), list(probe), about)
+        if kept.finished:
+            where = np.unravel_index(np.array(list(kept.finished)), self._done.shape)
+            rows = np.array(list(kept.finished.values()))
+            self._put(where, {name: rows[:, column] for column, name in enumerate(kept.names)})
+        return kept
+
+    def _key(self) -> str:
+        """A digest of all that the values depend on, as far as it can be seen."""
+        cut, digest = self.cut, hashlib.sha256()
+        for array in (cut.centre.cpu().numpy(), cut.directions.cpu().numpy(), *cut.grid.axes):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        for objective in (cut.objective, *cut.also.values()):
+            digest.update(f"{objective.batches.digest} {objective.batch_norm} {objective.layout}".encode())
+        return digest.hexdigest()[:32]
+
+    # What belongs to a picture
+
+    def _once(self) -> list[Check]:
+        """The checks that hold for every stage."""
+        cut, objective = self.cut, self.cut.objective
+        evaluator = self._evaluators[""]
+        far = torch.tensor([[float(axis[-1]) for axis in cut.grid.axes]], dtype=torch.float64)
+        corner = (cut.centre.double() + far.to(cut.centre.device)[0] @ cut.directions.double()).to(cut.centre.dtype)
+        at_centre, at_corner = (float(evaluator(point)["loss"][0]) for point in (torch.zeros_like(far), far))
+        precision = objective.layout.dtype
+        digest = f"{objective.examples} {objective.split} examples".replace("  ", " ")
+        centre_text = "the centre is {found}, the model's own loss {expected}"
+        corner_text = "a corner is {found}, the model set to its weights gives {expected}"
+        return [
+            agreement("centre", at_centre, self._centre_loss, centre_text, precision),
+            agreement("corner", at_corner, objective.value(corner), corner_text, precision),
+            *direction_checks(
+                objective,
+                cut.centre,
+                cut.directions,
+                normalisation=cut.normalisation,
+                biases=cut.biases,
+                orthogonal=cut.orthogonal,
+            ),
+            *batch_norm_check(objective, cut.plane),
+            ("data", "note", f"{digest}, SHA-256 {objective.batches.digest}"),
+            *([] if cut.seed is None else [("seed", "note", str(cut.seed))]),
+        ]
+
+    def _projected(self) -> dict[str, Any]:
+        """The path as seen from the plane."""
+        cut = self.cut
+        if cut.path is None or len(cut.directions) != 2:
+            return {}
+        foot = project_path(cut.path, cut.centre, cut.directions)
+        losses = cut.path_losses
+        if losses is None:
+            losses = torch.cat([cut.objective.values(piece) for piece in cut.path.split(8)]).tolist()
+        return {
+            "path": foot.coordinates.cpu().numpy(),
+            "path_steps": None if cut.path_steps is None else np.asarray(cut.path_steps),
+            "path_distances": foot.distances.cpu().numpy(),
+            "path_losses": np.asarray(losses, dtype=np.float64),
+            "explained": foot.explained,
+        }
+
+    def _gradients(self, stride: int) -> np.ndarray:
+        """Derivatives along the directions on a nested grid, (grid, K)."""
+        cut, grid = self.cut, self.cut.grid.every(stride)
+        directions = cut.directions.double()
+        found = []
+        for coordinates in grid.coordinates(grid.indices(1)).to(cut.centre.device):
+            theta = (cut.centre.double() + coordinates @ directions).to(cut.centre.dtype)
+            found.append((directions @ cut.objective.gradient(theta).double()).cpu().numpy())
+        return np.array(found).reshape(*grid.shape, len(directions))
+
+    def _picture(self, stride: int, stage: int, stages: int, gradient: np.ndarray | None) -> Slice:
+        cut, grid = self.cut, self.cut.grid.every(stride)
+        every = tuple(slice(None, None, stride) for _ in grid.axes)
+        values = {name: array[every].copy() for name, array in self._values.items()}
+        fields: dict[str, Any] = dict(zip(_COORDINATES, grid.axes, strict=False))
+        fields |= {name: values.pop(name, None) for name in _OWN} | self._path
+        checks = [*self._checks]
+        if self._path:
+            checks.append(path_check(self._path["path_losses"], self._beneath(fields), self._path["path_distances"]))
+        if holes := int((~np.isfinite(fields["loss"])).sum()):
+            checks.append(("finite", "note", f"{holes} of {fields['loss'].size} points have no finite loss"))
+        points = " x ".join(str(count) for count in grid.shape)
+        method = f"{points} points, {cut.plane} {('line', 'plane', 'box')[len(grid.shape) - 1]}"
+        return _KINDS[len(grid.shape)](
+            **fields,
+            metrics=values,
+            gradient=gradient,
+            centre_loss=self._centre_loss,
+            plane=cut.plane,
+            normalisation=cut.normalisation,
+            axes=cut.axes,
+            scale=cut.scale,
+            gram=(cut.directions.double() @ cut.directions.double().T).cpu().numpy(),
+            checks=tuple(checks),
+            stage=stage,
+            stages=stages,
+            directions=cut.directions.cpu().numpy(),
+            provenance=self._provenance(method),
+        )
+
+    def _beneath(self, fields: Mapping[str, Any]) -> np.ndarray:
+        axes = tuple(fields[name] for name in _COORDINATES[:2])
+        surface = RegularGridInterpolator(axes, fields["loss"], bounds_error=False)
+        found: np.ndarray = surface(fields["path"])
+        return found
+
+    def _provenance(self, method: str) -> Provenance:
+        with self.cut.objective.measuring() as meter:
+            provenance = meter.provenance(method, seed=self.cut.seed)
+        return replace(
+            provenance,
+            seconds=self._seconds,
+            data=self.cut.objective.batches.digest,
+            forwards=self._work.forwards,
+            gradients=self._work.gradients,
+            products=self._work.products,
+        )

@@ -1,0 +1,396 @@
+"""The loss at many points of a flat piece of weight space, in the fastest way that this model and machine have."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from landscope.batches import take
+from landscope.derivatives import accumulator
+from landscope.evaluation import Loss, vmapped
+from landscope.landscape.affine import FirstLayers, Survey, replaying, survey
+from landscope.landscape.pooling import SlicedPooling
+from landscope.landscape.readings import Reader, joined, stacked
+from landscope.objective import Objective
+from landscope.points import REFUSALS
+
+__all__ = ["MEMORY", "Plan", "PlaneEvaluator"]
+
+logger = logging.getLogger(__name__)
+
+MEMORY = 2**29
+
+# First layers that add up fewer terms than this cost no more than combining their outputs does.
+_FEWEST_COLUMNS = 3
+# A tensor that a forward pass works on is about this small a part of what it holds at once.
+_TENSORS_HELD = 4
+# Calling torch costs some milliseconds a point; a CPU's point that takes longer than this gains nothing by company.
+_SLOW = 0.03
+# A way of evaluating must be this much faster than the best so far to be taken.
+_GAIN = 0.95
+_TILE = 32
+_ROWS = 128  # activations of so many examples stay in a processor's cache
+_TOGETHER = ((8, 32), (8, 64, 512))  # worth trying on a CPU, and on a GPU
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A way of evaluating points.
+
+    Attributes:
+        together: Points evaluated in one call; 1 evaluates them one after the other.
+        rows: Examples in one call, few enough that what lies between layers stays in the processor's cache; None takes
+            each batch whole.
+        reuse: Whether first layers are combined from their values at the centre and along the directions.
+        channels_last: Whether images are laid out with their channels last.
+    """
+
+    together: int = 1
+    rows: int | None = None
+    reuse: bool = False
+    channels_last: bool = False
+
+    def __str__(self) -> str:
+        return ", ".join(
+            [
+                "one point at a time" if self.together == 1 else f"{self.together} points at once",
+                "whole batches" if self.rows is None else f"{self.rows} examples at a time",
+                *(["first layers shared"] if self.reuse else []),
+                *(["channels last"] if self.channels_last else []),
+            ]
+        )
+
+
+# What was found best for an objective, so that the next picture of it begins with that.
+_plans: WeakKeyDictionary[Objective, Plan] = WeakKeyDictionary()
+
+
+class PlaneEvaluator:
+    """L(theta_0 + sum_k c_k d_k) and metrics at any coordinates c. To be used within `objective.measuring()`.
+
+    Weights are combined in float64 and rounded once. The first points are evaluated in several ways, each point once,
+    and the fastest way is taken from then on.
+
+    Args:
+        objective: What to evaluate.
+        centre: (P,) theta_0.
+        directions: (K, P) d_k.
+        metrics: Further functions of (output, target) by name, each the mean over a batch.
+        per_class: Whether to evaluate the loss of each class too.
+        errors: Whether to evaluate sampling errors.
+        memory: Bytes that may be held at once beside the data.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        centre: Tensor,
+        directions: Tensor,
+        *,
+        metrics: Mapping[str, Loss] | None = None,
+        per_class: bool = False,
+        errors: bool = True,
+        memory: int = MEMORY,
+    ) -> None:
+        self.objective = objective
+        self.memory = memory
+        layout = objective.layout
+        vectors = [centre, *directions]
+        self._corners = [layout.unflatten(vector) for vector in vectors]
+        self._reader = Reader(objective, metrics=metrics or {}, per_class=per_class, errors=errors)
+        with torch.no_grad():
+            outputs = self._at_centre()
+            self._reader.at_centre(outputs)
+            self._separable = self._is_separable(outputs[0])
+            self._survey, self._row_bytes = self._surveyed()
+        # In float64 where that is affordable, and otherwise as they came, to be widened parameter by parameter.
+        self._exact = accumulator(centre)
+        affordable = 8 * len(vectors) * layout.size <= memory // 4
+        kept = [vector.to(self._exact) if affordable else vector for vector in vectors]
+        self._floats = {name: torch.stack([v[layout.slices[name]] for v in kept]) for name in layout.names}
+        self._first: dict[tuple[int, int], FirstLayers] = {}
+        self._laid_out: tuple[int | None, bool] | None = None
+        known = _plans.get(objective)
+        self._plan = known or Plan(rows=self._most_rows(), reuse=bool(self._survey.calls))
+        self._candidates = iter(()) if known else self._race()
+        self._waiting: Plan | None = None
+        self._seconds = float("inf")  # that the last trial took for a point
+
+    @property
+    def plan(self) -> Plan:
+        """The way of evaluating that is taken at present."""
+        return self._plan
+
+    def __call__(self, coordinates: Tensor) -> dict[str, Tensor]:
+        """Loss and metrics at G points.
+
+        Args:
+            coordinates: (G, K).
+
+        Returns:
+            "loss", "accuracy" for classifications, "error" and "contrast_error" (standard errors of the loss, and of
+            its difference from the centre's) where the loss is a plain mean over examples, "class/0" and so on, and
+            metrics by name; each (G,), float64, on the CPU.
+        """
+        done: list[dict[str, Tensor]] = []
+        at = 0
+        with torch.no_grad(), self._pooling():
+            while at < len(coordinates):
+                trial = self._next_trial(len(coordinates) - at)
+                plan = trial or self._plan
+                points = coordinates[at : at + (plan.together if trial else self._tile(plan))]
+                self._prepare(plan)
+                began = time.perf_counter()
+                try:
+                    done.append(self._evaluate(points, plan))
+                except REFUSALS as reason:
+                    if trial is None or trial == self._plan:
+                        raise
+                    logger.info("%s is no way to evaluate this model: %s", plan, reason)
+                    self._seconds = float("inf")
+                    continue
+                if trial:
+                    self._seconds = (time.perf_counter() - began) / len(points)
+                at += len(points)
+                self.objective.work.forwards += len(points)
+        return {name: torch.cat([found[name] for found in done]) for name in done[0]} if done else {}
+
+    def _next_trial(self, points: int) -> Plan | None:
+        """The next plan to be timed, unless it takes more points than there are at present."""
+        if self._waiting is None:
+            self._waiting = next(self._candidates, None)
+        if self._waiting is None or self._waiting.together > points:
+            return None
+        trial, self._waiting = self._waiting, None
+        return trial
+
+    def _pooling(self) -> AbstractContextManager[Any]:
+        return SlicedPooling() if self.objective.layout.device.type == "cpu" else nullcontext()
+
+    # Finding the way
+
+    def _race(self) -> Iterator[Plan]:
+        """Plans to try, one after the other; each is evaluated before the next is asked for."""
+        best = self._plan
+        seconds = float("inf")
+        for _ in range(3):  # the first call also fills caches
+            yield best
+            seconds = min(seconds, self._seconds)
+
+        def better(candidate: Plan) -> Iterator[Plan]:
+            nonlocal best, seconds
+            yield candidate
+            first = self._seconds
+            if first < 2 * seconds:
+                yield candidate
+                self._seconds = min(first, self._seconds)
+            if self._seconds < _GAIN * seconds:
+                best, seconds = candidate, self._seconds
+                self._plan = best
+
+        device = self.objective.layout.device
+        if self._has_images():
+            yield from better(replace(best, channels_last=True))
+        if self._separable and min(self._largest_batch(), best.rows or self._largest_batch()) > _ROWS:
+            yield from better(replace(best, rows=_ROWS))
+        if best.reuse and min(call.columns for call in self._survey.calls.values()) < 64:
+            yield from better(replace(best, reuse=False))
+        if self._can_batch_points() and (device.type != "cpu" or seconds < _SLOW):
+            for together in _TOGETHER[device.type == "cuda"]:
+                if together <= self._most_together(best):
+                    yield from better(replace(best, together=together))
+        self._plan = best
+        _plans[self.objective] = best
+        logger.info("points are evaluated %s: %.2g s a point", best, seconds)
+
+    def _most_rows(self) -> int | None:
+        """Examples that fit the memory at one point; None where whole batches do."""
+        if not self._separable:
+            return None
+        most = max(1, self.memory // (2 * _TENSORS_HELD * max(self._row_bytes, 1)))
+        return most if most < self._largest_batch() else None
+
+    def _most_together(self, plan: Plan) -> int:
+        rows = min(plan.rows or self._largest_batch(), self._largest_batch())
+        each = _TENSORS_HELD * self._row_bytes * rows + 12 * self.objective.layout.size
+        return self.memory // (2 * max(each, 1))
+
+    def _tile(self, plan: Plan) -> int:
+        """Points whose outputs and weights are held at once."""
+        if plan.together > 1:
+            return plan.together
+        if plan.rows is None and len(self.objective.batches.items) == 1 and not plan.reuse:
+            return 1
+        each = 12 * self.objective.layout.size + self._output_bytes
+        return max(1, min(_TILE, self.memory // (4 * max(each, 1))))
+
+    def _largest_batch(self) -> int:
+        return max(self.objective.batches.sizes)
+
+    def _has_images(self) -> bool:
+        return any(
+            isinstance(leaf, Tensor) and leaf.ndim == 4 and leaf.is_floating_point()
+            for leaf in tree_leaves(self.objective.batches.items[0])
+        )
+
+    def _can_batch_points(self) -> bool:
+        return self.objective.batch_norm != "recompute"
+
+    # What the model is like
+
+    def _at_centre(self) -> list[Any]:
+        outputs = [output for _, output in self.objective.forward(self._corners[0])]
+        self.objective.work.forwards += 1
+        self._output_bytes = sum(leaf.nbytes for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
+        return outputs
+
+    def _is_separable(self, output: Any) -> bool:
+        """Whether the first batch's outputs are those of its two halves, so that batches may be divided."""
+        objective = self.objective
+        batch, size = next(objective.batches_on_device())
+        leaves = tree_leaves(output)
+        whole = all(isinstance(leaf, Tensor) and leaf.shape[:1] == (size,) for leaf in leaves)
+        if objective.batch_norm != "eval" or size < 2 or not whole:
+            return False
+        try:
+            halves = [
+                objective.function(self._corners[0], take(batch, rows, size))
+                for rows in (slice(0, size // 2), slice(size // 2, size))
+            ]
+            pairs = zip(tree_leaves(joined(halves, 0)), leaves, strict=True)
+            return all(bool(torch.allclose(half, one, rtol=1e-3, atol=1e-5, equal_nan=True)) for half, one in pairs)
+        except REFUSALS as reason:
+            logger.info("batches are evaluated whole: they cannot be divided (%s)", reason)
+            return False
+
+    def _surveyed(self) -> tuple[Survey, int]:
+        """What the model calls, and the bytes of its largest activation for each example."""
+        batch, size = next(self.objective.batches_on_device())
+        few = min(size, 4) if self._separable else size
+        some = take(batch, slice(0, few), size) if self._separable else batch
+        found = survey(lambda named: self.objective.function(named, some), self._corners[0])
+        exact = self.objective.layout.dtype in (torch.float32, torch.float64)  # coarser types round the weights first
+        if self.objective.batch_norm == "recompute" or not exact:
+            found.calls.clear()
+        found.calls = {n: call for n, call in found.calls.items() if self._worthwhile(call.columns, call.weight, size)}
+        if found.hidden is not None:
+            logger.info("first layers are not shared between points: the model reads numbers by %s", found.hidden)
+        return found, found.bytes // few
+
+    def _worthwhile(self, columns: int, weight: str, size: int) -> bool:
+        """Combining K + 1 outputs must be cheaper than computing one, or than making the weights for it."""
+        if columns:
+            return columns > _FEWEST_COLUMNS
+        return self._corners[0][weight].numel() > 1000 * size  # embeddings: many rows of which few are looked up
+
+    # Evaluating
+
+    def _evaluate(self, coordinates: Tensor, plan: Plan) -> dict[str, Tensor]:
+        objective = self.objective
+        coordinates = coordinates.to(objective.layout.device, self._exact)
+        if objective.batch_norm == "recompute":
+            return self._by_definition(coordinates)
+        needed = self._needed(plan)
+        weights = self._weights(coordinates, needed)
+        readings = self._reader.empty(len(coordinates), coordinates)
+        for number, (batch, size) in enumerate(objective.batches_on_device()):
+            pieces = [
+                self._outputs(piece, key, coordinates, weights, plan)
+                for key, piece in self._pieces(number, batch, size, plan)
+            ]
+            readings.add(number, joined(pieces, 1), batch, size)
+        return readings.found()
+
+    def _by_definition(self, coordinates: Tensor) -> dict[str, Tensor]:
+        """Point by point, batch statistics computed anew at each."""
+        readings = self._reader.empty(len(coordinates), coordinates)
+        weights = self._weights(coordinates, self.objective.layout.names)
+        points = [
+            list(self.objective.forward({name: values[g] for name, values in weights.items()}))
+            for g in range(len(coordinates))
+        ]
+        for number, size in enumerate(self.objective.batches.sizes):
+            batch = points[0][number][0]
+            readings.add(number, stacked([outputs[number][1] for outputs in points]), batch, size)
+        return readings.found()
+
+    def _needed(self, plan: Plan) -> Sequence[str]:
+        names = self.objective.layout.names
+        if not plan.reuse:
+            return names
+        replaced = {call.weight for call in self._survey.calls.values()}
+        replaced |= {call.bias for call in self._survey.calls.values() if call.bias}
+        return [name for name in names if name not in replaced or name in self._survey.elsewhere]
+
+    def _weights(self, coordinates: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
+        """The parameters (G, *shape) at coordinates (G, K)."""
+        ones = torch.cat([torch.ones_like(coordinates[:, :1]), coordinates], dim=1)
+        centre = self._corners[0]
+        return {
+            name: (ones @ self._floats[name].to(self._exact)).to(centre[name]).reshape(len(ones), *centre[name].shape)
+            for name in names
+        }
+
+    def _pieces(self, number: int, batch: Any, size: int, plan: Plan) -> Iterator[tuple[tuple[int, int], Any]]:
+        rows = plan.rows or size
+        for start in range(0, size, rows):
+            piece = batch if rows >= size else take(batch, slice(start, min(start + rows, size)), size)
+            yield (number, start), tree_map(_channels_last, piece) if plan.channels_last else piece
+
+    def _outputs(
+        self, piece: Any, key: tuple[int, int], coordinates: Tensor, weights: Mapping[str, Tensor], plan: Plan
+    ) -> Any:
+        """Outputs (G, n, ...) on a piece of a batch."""
+        function, calls = self.objective.function, self._survey.calls if plan.reuse else {}
+        first = self._first_layers(piece, key, plan) if calls else FirstLayers({}, frozenset())
+        centre = self._corners[0]
+
+        def one(named: Mapping[str, Tensor], outputs: Mapping[int, Tensor]) -> Any:
+            with replaying(calls, outputs):
+                return function({**centre, **named}, piece)
+
+        if plan.together > 1:
+            return vmapped(one)(dict(weights), first.at(coordinates))
+        points = enumerate(coordinates.tolist())
+        return stacked([one({n: values[g] for n, values in weights.items()}, first.at_point(c)) for g, c in points])
+
+    def _prepare(self, plan: Plan) -> None:
+        """Has the first layers' outputs ready, as far as they fit the memory."""
+        if (plan.rows, plan.channels_last) == self._laid_out or not plan.reuse:
+            return
+        self._laid_out = (plan.rows, plan.channels_last)
+        self._first = {}
+        held = 0
+        for number, (batch, size) in enumerate(self.objective.batches_on_device()):
+            for key, piece in self._pieces(number, batch, size, plan):
+                found = self._first_layers(piece, key, plan)
+                held += found.nbytes
+                if held > self.memory // 2:
+                    return
+                self._first[key] = found
+
+    def _first_layers(self, piece: Any, key: tuple[int, int], plan: Plan) -> FirstLayers:
+        return self._first.get(key) or FirstLayers.of(
+            lambda named: self.objective.function(named, piece),
+            self._corners,
+            self._survey.calls,
+            channels_last=plan.channels_last,
+        )
+
+
+def _channels_last(leaf: Any) -> Any:
+    images = isinstance(leaf, Tensor) and leaf.ndim == 4 and leaf.is_floating_point()
+    if not images:
+        return leaf
+    n, c, h, w = leaf.shape
+    # By strides, since torch takes an image of one channel to be in either layout already.
+    return leaf.contiguous(memory_format=torch.channels_last).as_strided((n, c, h, w), (h * w * c, 1, w * c, c))
