@@ -101,8 +101,8 @@ def interpolated(coarse: Slice, points: int | tuple[int, ...] = 33) -> Interpola
     """The slice on a grid of `points` along each axis, whose spacings divide those that were computed.
 
     Where every finite loss is positive its logarithm is interpolated, so that a drawn loss is positive too. Splines run
-    in the coordinate, or in the number of the point where coordinates are spaced logarithmically. At computed points
-    the drawn loss is the computed one; n points become m (n - 1) + 1 without losing any.
+    in the coordinate, or in its signed logarithm where coordinates are spaced by that. At computed points the drawn
+    loss is the computed one; n points become m (n - 1) + 1 without losing any.
 
     Args:
         coarse: The computed slice.
@@ -117,7 +117,7 @@ def interpolated(coarse: Slice, points: int | tuple[int, ...] = 33) -> Interpola
     if any(count < computed for count, computed in zip(counts, coarse.loss.shape, strict=True)):
         raise ValueError(f"points must be at least the {coarse.loss.shape} computed ones, got {counts}")
     axes = [
-        Axis.of(coordinates, count, by_number=coarse.scale == "log")
+        Axis.of(coordinates, count, logarithmic=coarse.scale == "log")
         for coordinates, count in zip(coarse.coordinates(), counts, strict=True)
     ]
     finer = _on_grid(coarse, lambda values, smooth: _drawn(values, axes, smooth=smooth)).replaced(

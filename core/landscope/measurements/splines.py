@@ -8,9 +8,11 @@ from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline, PchipInterpolator, make_interp_spline
+from scipy.interpolate import CubicSpline, make_interp_spline
 
 __all__ = ["Array", "Axis", "Rule", "at_all", "cubic", "linear", "polynomial_through_neighbours", "upsampled"]
+
+_LINEAR = 1e-3  # as in landscope.landscape.grids.spaced, so that both draw the same coordinates
 
 Array = NDArray[np.float64]
 Rule = Callable[[Array, Array, Array], Array]
@@ -33,23 +35,26 @@ class Axis:
     exact: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, coordinates: Array, count: int, *, by_number: bool) -> Axis:
+    def of(cls, coordinates: Array, count: int, *, logarithmic: bool) -> Axis:
         """The axis with `count` points in place of its n: each spacing is divided as evenly as that allows.
 
         Args:
             coordinates: (n,) coordinates of the known points, ascending or descending.
             count: Points to draw.
-            by_number: Whether splines run in the number of the point, in place of its coordinate.
+            logarithmic: Whether spacings are even, and splines run, in the signed logarithm asinh(c / s), with s a
+                thousandth of the farther end, in place of the coordinate c.
         """
-        number = np.arange(len(coordinates), dtype=np.float64)
-        at = np.linspace(0.0, number[-1], count)
+        coordinates = np.asarray(coordinates, dtype=np.float64)
+        at = np.linspace(0.0, len(coordinates) - 1, count)
         exact = np.abs(at - np.rint(at)) < 1e-9 * count
         at = np.where(exact, np.rint(at), at)
-        if by_number and len(number) > 2:
-            return cls(number, at, np.asarray(PchipInterpolator(number, coordinates)(at)), exact)
-        between = np.interp(at, number, coordinates)
+        unit = _LINEAR * np.abs(coordinates).max()
+        variable = np.arcsinh(coordinates / unit) if logarithmic else coordinates
+        targets = np.interp(at, np.arange(len(coordinates)), variable)
+        finer = np.sinh(targets) * unit if logarithmic else targets.copy()
+        finer[exact] = coordinates[at[exact].astype(np.intp)]
         sign = 1.0 if coordinates[-1] > coordinates[0] else -1.0
-        return cls(sign * np.asarray(coordinates, dtype=np.float64), sign * between, between, exact)
+        return cls(sign * variable, sign * targets, finer, exact)
 
     def halved(self) -> tuple[Axis, NDArray[np.intp]]:
         """The axis on which every other known point, and the last, is known and all are drawn; and which those are."""

@@ -9,6 +9,7 @@ from scipy.interpolate import RegularGridInterpolator
 from torch import nn
 from torch.nn import functional
 
+from landscope.landscape.grids import spaced
 from landscope.measurements import Provenance, Slice1D, Slice2D, Slice3D
 from landscope.measurements.interpolation import held_out_error, interpolated
 from landscope.objective import Objective
@@ -59,13 +60,15 @@ def test_cubic_polynomials_are_drawn_exactly(coordinates, points, logarithmic):
     assert (drawn.error[drawn.computed] == 0).all()
 
 
-def test_signed_logarithmic_axes_are_interpolated_by_the_points_number():
-    number = np.arange(9.0) - 4
-    coordinates = np.sinh(number)
-    drawn = interpolated(cut(np.exp(number**3 / 40), coordinates, scale="log"), 33)
-    np.testing.assert_allclose(drawn.slice.loss, np.exp((np.arange(33) / 4 - 4) ** 3 / 40), rtol=1e-12)
-    np.testing.assert_allclose(drawn.slice.alpha[::4], coordinates)
-    assert (np.diff(drawn.slice.alpha) > 0).all()
+def test_signed_logarithmic_axes_are_drawn_where_the_finer_grid_would_have_its_points():
+    coarse, fine = (spaced(-0.5, 2.0, count, "log") for count in (9, 33))
+
+    def loss(at):
+        return np.exp(np.arcsinh(at / 2 / 1e-3) ** 3 / 500)
+
+    drawn = interpolated(cut(loss(coarse), coarse, scale="log"), 33)
+    np.testing.assert_allclose(drawn.slice.alpha, fine, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(drawn.slice.loss, loss(fine), rtol=1e-10)
 
 
 def test_points_that_do_not_nest_are_drawn_between():
