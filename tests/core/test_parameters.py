@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from landscope.parameters import ParameterLayout, filter_rules, tied_names
 
@@ -150,6 +151,99 @@ def test_biases_normalisation_and_scalars_have_no_filters():
     rules = filter_rules(Odd(), ParameterLayout.of(Odd()))
     with_filters = {name for name, rule in rules.items() if rule is not None}
     assert with_filters == {"attention.in_proj_weight", "attention.out_proj.weight"}
+
+
+def expected_norms(filters):
+    return torch.stack([weights.norm() for weights in filters])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "filters"),
+    [
+        (nn.Conv1d(4, 6, 3, groups=2), "weight", lambda w: [w[c] for c in range(6)]),
+        (nn.Conv2d(4, 8, 3, groups=4), "weight", lambda w: [w[c] for c in range(8)]),  # depthwise, two of each
+        (nn.Conv3d(2, 3, 2), "weight", lambda w: [w[c] for c in range(3)]),
+        (nn.ConvTranspose1d(3, 2, 4), "weight", lambda w: [w[:, c] for c in range(2)]),
+        (nn.ConvTranspose3d(2, 4, 2, groups=2), "weight", lambda w: [w[g, c] for g in range(2) for c in range(2)]),
+        (nn.ConvTranspose2d(3, 3, 2, groups=3), "weight", lambda w: [w[g, 0] for g in range(3)]),
+        (nn.Bilinear(2, 3, 4), "weight", lambda w: [w[c] for c in range(4)]),
+        (nn.EmbeddingBag(5, 3), "weight", lambda w: [w[token] for token in range(5)]),
+        (nn.LSTM(3, 4, proj_size=2), "weight_ih_l0", lambda w: [w[row] for row in range(16)]),
+        (nn.LSTM(3, 4, proj_size=2), "weight_hr_l0", lambda w: [w[row] for row in range(2)]),
+        (nn.GRU(3, 4, bidirectional=True), "weight_hh_l0_reverse", lambda w: [w[row] for row in range(12)]),
+        (nn.RNNCell(3, 4), "weight_ih", lambda w: [w[row] for row in range(4)]),
+        (nn.MultiheadAttention(4, 2), "in_proj_weight", lambda w: [w[row] for row in range(12)]),
+        (nn.MultiheadAttention(4, 2, kdim=3, vdim=5), "k_proj_weight", lambda w: [w[row] for row in range(4)]),
+        (nn.Linear(1, 3), "weight", lambda w: [w[row] for row in range(3)]),
+        (nn.Linear(3, 1), "weight", lambda w: [w[0]]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_filters_are_the_weights_of_one_output(module, name, filters):
+    weight = dict(module.named_parameters())[name].detach()
+    torch.testing.assert_close(norms_of(module, name), expected_norms(filters(weight)))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [nn.GroupNorm(2, 4), nn.InstanceNorm2d(4, affine=True), nn.BatchNorm3d(4), nn.RMSNorm([3, 4]), nn.PReLU(3)],
+    ids=lambda module: type(module).__name__,
+)
+def test_normalisation_and_activation_parameters_have_no_filters(module):
+    assert set(filter_rules(module, ParameterLayout.of(module)).values()) == {None}
+
+
+def test_filters_split_and_merge_are_inverse():
+    module = nn.ConvTranspose2d(4, 6, 3, groups=2)
+    rule = filter_rules(module, ParameterLayout.of(module))["weight"]
+    elements = torch.arange(2.0 * module.weight.numel()).reshape(2, -1)
+    filters = rule.split(elements)
+    assert filters.shape == (2, 6, 2 * 3 * 3)
+    assert torch.equal(filters[1, 4], elements[1].reshape(4, 3, 3, 3)[2:, 1].flatten())
+    assert torch.equal(rule.merge(filters), elements)
+
+
+class Patches(nn.Module):
+    """Parameters of its own, as vision transformers have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.positions = nn.Parameter(torch.randn(1, 5, 3))
+        self.token = nn.Parameter(torch.randn(1, 1, 3))
+        self.scale = nn.Parameter(torch.randn(4, 1, 1))
+        self.kernel = nn.Parameter(torch.randn(1, 2, 3, 3))
+        self.matrix = nn.Parameter(torch.randn(3, 2))
+
+
+def test_parameters_of_other_modules_have_rows():
+    model = Patches()
+    rules = filter_rules(model, ParameterLayout.of(model))
+    assert rules["token"] is None
+    assert rules["scale"] is None
+    torch.testing.assert_close(norms_of(model, "positions"), model.positions.detach().norm(dim=2)[0])
+    torch.testing.assert_close(norms_of(model, "kernel"), model.kernel.detach().norm().reshape(1))
+    torch.testing.assert_close(norms_of(model, "matrix"), model.matrix.detach().norm(dim=1))
+
+
+def test_parametrised_weights_have_the_filters_of_their_layer():
+    normed = nn.Sequential(parametrizations.weight_norm(nn.Linear(3, 4)))
+    rules = filter_rules(normed, ParameterLayout.of(normed))
+    direction = "0.parametrizations.weight.original1"
+    assert {name for name, rule in rules.items() if rule is not None} == {direction}
+    torch.testing.assert_close(
+        norms_of(normed, direction), normed[0].parametrizations.weight.original1.detach().norm(dim=1)
+    )
+    transposed = parametrizations.spectral_norm(nn.ConvTranspose1d(3, 2, 4))
+    original = "parametrizations.weight.original"
+    weight = transposed.parametrizations.weight.original.detach()
+    torch.testing.assert_close(norms_of(transposed, original), expected_norms([weight[:, c] for c in range(2)]))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_the_older_weight_norm_has_filters_too():
+    model = nn.utils.weight_norm(nn.LSTM(3, 4), name="weight_hh_l0")
+    rules = filter_rules(model, ParameterLayout.of(model))
+    assert {name for name, rule in rules.items() if rule is not None} == {"weight_ih_l0", "weight_hh_l0_v"}
 
 
 def test_the_vector_of_a_model_is_a_copy_and_a_changed_model_is_refused():
