@@ -33,7 +33,8 @@ def to_stl(
 
     The longer side of the plane is `size` long and the other in proportion; the lowest point is `base` above the
     underside and the highest `relief` above the lowest. A print can have no holes: points whose loss is not finite
-    stand as high as the highest finite one, which is logged.
+    stand as high as the highest finite one, which is logged. What is printed are flat facets between the points of the
+    grid; interpolate a coarse one first.
 
     Args:
         measurement: A `Slice2D` or `CurvatureMap`.
@@ -45,8 +46,8 @@ def to_stl(
 
     Raises:
         TypeError: if the measurement is no plane.
-        ValueError: if a length is not positive, no loss is finite, or the logarithm of a loss that is not positive is
-            asked for.
+        ValueError: if a length is not positive, an axis has a single point, no loss is finite, or the logarithm of a
+            loss that is not positive is asked for.
         ModuleNotFoundError: if trimesh is not installed.
     """
     for name, length in (("size", size), ("relief", relief), ("base", base)):
@@ -76,8 +77,8 @@ def to_glb(measurement: Measurement, *, height: Height = "auto") -> bytes:
 
     Raises:
         TypeError: if the measurement is no plane.
-        ValueError: if no cell of the grid has four finite corners, or the logarithm of a loss that is not positive is
-            asked for.
+        ValueError: if no three neighbouring points have a finite loss, or the logarithm of a loss that is not positive
+            is asked for.
         ModuleNotFoundError: if trimesh is not installed.
     """
     grid, share = _plane(measurement, height)
@@ -103,6 +104,8 @@ def _plane(measurement: Measurement, height: Height) -> tuple[Grid, NDArray[np.f
     grid = grid_of(measurement)
     if len(grid.shape) != 2:
         raise TypeError(f"a surface needs a slice in two dimensions, got {type(measurement).__name__}")
+    if min(grid.shape) < 2:
+        raise ValueError("a surface needs two points along each axis, got {} x {}".format(*grid.shape))
     heights, _ = grid.heights(height)
     low, high = np.nanmin(heights), np.nanmax(heights)
     share: NDArray[np.float64] = (heights - low) / (high - low if high > low else 1.0)

@@ -135,7 +135,7 @@ def adversarial_plane(objective: Objective, *, norm: Norm = "l2", seed: int = 0,
     """The adversarial direction and a random one of the same length, (2, P), for `slice2d`.
 
     In the Euclidean norm the random one is Gaussian and orthogonal to the first, in the maximum norm it has random
-    signs.
+    signs. Around one example: `one = of_inputs(objective, [3]); slice2d(one, adversarial_plane(one))`.
 
     Args:
         objective: A function of inputs, or of anything else, of at least two numbers.

@@ -103,6 +103,8 @@ def test_what_is_no_surface_is_refused(plane, line, volume):
                 write(measurement)
         with pytest.raises(ValueError, match="loss is finite nowhere"):
             write(plane.replaced(loss=np.full((7, 5), np.inf)))
+        with pytest.raises(ValueError, match="two points along each axis, got 1 x 5"):
+            write(plane.replaced(alpha=plane.alpha[:1], loss=plane.loss[:1]))
     for name in ("size", "relief", "base"):
         for length in (0.0, -1.0, float("nan")):
             with pytest.raises(ValueError, match=f"{name} must be a positive number of millimetres"):

@@ -4,10 +4,15 @@ import os
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
+from torch.nn import functional
 
 h5py = pytest.importorskip("h5py")
 
+from landscope import Objective  # noqa: E402
 from landscope.formats import compare, read_directions, read_h5  # noqa: E402
+from landscope.landscape import slice2d  # noqa: E402
 from landscope.measurements import Slice1D, Slice2D  # noqa: E402
 
 X, Y = np.linspace(-1, 1, 5), np.linspace(-0.5, 1.0, 4)
@@ -138,6 +143,37 @@ def test_it_is_compared_with_a_slice_of_ours(surface):
     assert (found.largest, found.median, found.points, found.lone) == (pytest.approx(0.2), 0.0, 20, 0)
     assert found.where == (X[2], Y[1])
     assert found.method == "same grid"
+
+
+def test_a_slice_along_its_directions_is_its_surface(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(2, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(9, 2)).double()
+    data = torch.randn(8, 2, 4).double(), torch.randint(2, (8,))
+    weights = [parameter.detach() for parameter in model.parameters()]
+    both = [[0.3 * torch.randn_like(weight) for weight in weights] for _ in range(2)]
+    with h5py.File(tmp_path / "directions.h5", "w") as file:
+        for name, tensors in zip(("xdirection", "ydirection"), both, strict=True):
+            for index, tensor in enumerate(tensors):
+                file[f"{name}/{index}"] = tensor.numpy()
+
+    def loss(x, y):
+        moved = [weight + x * first + y * second for weight, first, second in zip(weights, *both, strict=True)]
+        named = dict(zip(dict(model.named_parameters()), moved, strict=True))
+        return float(functional.cross_entropy(torch.func.functional_call(model, named, data[:1]), data[1]))
+
+    with h5py.File(tmp_path / "surface.h5", "w") as file:
+        file["xcoordinates"], file["ycoordinates"] = X, Y
+        fill(file, "train_loss", loss)
+    theirs = read_h5(tmp_path / "surface.h5", directions=tmp_path / "directions.h5")
+    ours = slice2d(
+        Objective(model, functional.cross_entropy, data), torch.from_numpy(theirs.directions),
+        points=(5, 4), extent=((-1.0, 1.0), (-0.5, 1.0)),
+    )  # fmt: skip
+    assert compare(theirs, ours).largest < 1e-12
+    assert compare(theirs, ours).points == 20
+    assert theirs.centre_loss == pytest.approx(ours.centre_loss, rel=1e-12)
+    np.testing.assert_allclose(theirs.gram, ours.gram, rtol=1e-12)
+    assert theirs.figure().data
 
 
 def test_what_is_no_surface_file_is_refused(tmp_path, directions):
