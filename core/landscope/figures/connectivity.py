@@ -62,7 +62,7 @@ def connection_figure(connection: Connection, colours: Theme) -> go.Figure:
 
 
 def barriers_figure(barriers: Barriers, colours: Theme) -> go.Figure:
-    """The straight-line barrier between two runs over their training, and how far apart they are.
+    """The straight-line barrier between two runs over their training, with two standard errors, and their distance.
 
     Args:
         barriers: The measured moments.
@@ -90,6 +90,8 @@ def barriers_figure(barriers: Barriers, colours: Theme) -> go.Figure:
                 name=label,
                 showlegend=row == 0,
             )
+    if barriers.barrier_errors is not None:
+        figure.data[0].error_y = {"array": 2 * barriers.barrier_errors, "thickness": 1, "width": 3}
     figure.update_yaxes(rangemode="tozero")
     return figure.update_layout(showlegend=len(rows[0][1]) > 1, legend=_ABOVE)
 

@@ -1,7 +1,8 @@
 """Slices of the loss landscape: directions, planes, and the loss on them."""
 
+from landscope.landscape.barriers import barrier, barriers_along
 from landscope.landscape.curve_planes import CurvePlane, curve_plane, curve_slice
-from landscope.landscape.curves import Curve, barrier, barriers_along, connect
+from landscope.landscape.curves import Curve
 from landscope.landscape.directions import (
     gradient_direction,
     hessian_directions,
@@ -10,15 +11,20 @@ from landscope.landscape.directions import (
     sam_direction,
 )
 from landscope.landscape.inputs import adversarial_direction, adversarial_plane, of_inputs, of_layer, of_tensor
+from landscope.landscape.mode_connectivity import connect
 from landscope.landscape.normalisation import normalised
 from landscope.landscape.slices import cut, refine, slice1d, slice2d, slice3d, trajectory_cut, trajectory_slice
 from landscope.landscape.snapshots import Plane, plane_between, plane_through
+from landscope.landscape.trainability import Axis, trainability_map, trainability_maps, trainability_zoom
 from landscope.landscape.trajectories import PathProjection, project_path, trajectory_plane
 from landscope.measurements.diagrams import TopologyComparison, compare_topology
 from landscope.measurements.differences import roughness
+from landscope.measurements.fractals import BoxCounts, boundary_of, box_counts
 from landscope.measurements.sublevels import loops, merge_tree
 
 __all__ = [
+    "Axis",
+    "BoxCounts",
     "Curve",
     "CurvePlane",
     "PathProjection",
@@ -28,6 +34,8 @@ __all__ = [
     "adversarial_plane",
     "barrier",
     "barriers_along",
+    "boundary_of",
+    "box_counts",
     "compare_topology",
     "connect",
     "curve_plane",
@@ -52,6 +60,9 @@ __all__ = [
     "slice1d",
     "slice2d",
     "slice3d",
+    "trainability_map",
+    "trainability_maps",
+    "trainability_zoom",
     "trajectory_cut",
     "trajectory_plane",
     "trajectory_slice",

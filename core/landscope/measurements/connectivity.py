@@ -35,6 +35,9 @@ class Connection(Measurement):
         metrics: (M,) each, of other data: "test/loss", "test/accuracy".
         straight: (M,) each, the same along the straight line: "loss", "accuracy" and the names of `metrics`. Empty
             where the curve is itself that line.
+        barrier_error: Standard error of the rise above the chord where that is greatest between the ends, the data
+            being a sample; the examples are the same ones all along the curve. None where examples have no losses of
+            their own, or nothing was evaluated between the ends.
         arc: (M,) length of the curve up to each position, in weight space.
         distance: Euclidean distance between the ends.
         training: (S,) loss at the random position of each step of the curve's training; None for a line.
@@ -50,6 +53,7 @@ class Connection(Measurement):
     accuracy: np.ndarray | None = None
     metrics: dict[str, np.ndarray] = field(default_factory=dict)
     straight: dict[str, np.ndarray] = field(default_factory=dict)
+    barrier_error: float | None = None
     arc: np.ndarray
     distance: float
     training: np.ndarray | None = None
@@ -106,6 +110,7 @@ class Barriers(Measurement):
         loss: (T, M) mean loss.
         accuracy: (T, M) share of examples whose largest output is their class; None without classes.
         metrics: (T, M) each, of other data: "test/loss", "test/accuracy".
+        barrier_errors: (T,) standard error of each barrier, see `Connection`; None where there is none.
         distance: (T,) Euclidean distance between the runs.
         checks: What was verified or has to be known, as (name, "pass", "fail" or "note", what was found).
     """
@@ -116,6 +121,7 @@ class Barriers(Measurement):
     loss: np.ndarray
     accuracy: np.ndarray | None = None
     metrics: dict[str, np.ndarray] = field(default_factory=dict)
+    barrier_errors: np.ndarray | None = None
     distance: np.ndarray
     checks: tuple[tuple[str, ...], ...] = ()
 

@@ -98,6 +98,8 @@ def test_barriers_of_all_data_are_drawn() -> None:
     assert rows[("y", "train")] == [0, 0, 2]
     assert rows[("y", "test")] == [5, 0, 1]
     assert rows[("y2", "distance")] == [0, 1, 2]
+    certain = figure(barriers(barrier_errors=np.array([0.1, 0.2, 0.3])))
+    assert list(certain.data[0].error_y.array) == pytest.approx([0.2, 0.4, 0.6])
     with_classes = figure(barriers(accuracy=np.array([[1, 1, 1], [1, 0.5, 0.8], [1, 0.9, 1]])))
     assert next(trace.y for trace in with_classes.data if trace.yaxis == "y2") == pytest.approx([0, 0.4, 0.1])
 

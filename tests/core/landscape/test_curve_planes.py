@@ -8,7 +8,7 @@ from landscope.landscape import barrier, curve_plane, curve_slice
 from landscope.landscape.curves import Curve
 from landscope.measurements import Connection, Provenance
 from landscope.objective import Objective
-from tests.core.landscape.test_curves import Weights
+from tests.core.landscape.known import Weights
 
 
 def connection(points, curve="bezier", positions=25):
