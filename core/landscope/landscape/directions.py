@@ -193,9 +193,9 @@ def moment_directions(objective: Objective, optimizer: Optimizer) -> Tensor:
             "optimizer holds none of the objective's parameters; pass the one that trains this model, not a copy of it"
         )
     states = {name: state for name in held if (state := optimizer.state.get(named[name]))}
-    name_of_kind = type(optimizer).__name__
-    if not states:
-        raise ValueError(f"{name_of_kind} has no moments before its first step; call optimizer.step() once")
+    kind = type(optimizer).__name__
+    if not states and any(group.get("momentum", 1) for group in held.values()):
+        raise ValueError(f"{kind} has no moments before its first step; call optimizer.step() once")
     like = zero_vector(objective)
 
     def assembled(pieces: dict[str, Tensor]) -> Tensor:
@@ -204,16 +204,14 @@ def moment_directions(objective: Objective, optimizer: Optimizer) -> Tensor:
             vector[layout.slices[name]] = piece.detach().reshape(-1).to(like)
         return vector
 
-    if all("exp_avg" in state and "exp_avg_sq" in state for state in states.values()):
+    if states and all("exp_avg" in state and "exp_avg_sq" in state for state in states.values()):
         steps = {name: _adam_step(state, held[name]) for name, state in states.items()}
         first = assembled({name: state["exp_avg"] for name, state in states.items()})
         return torch.stack([-_unit(first, "the first moment"), _unit(assembled(steps), "the last step")])
     buffers = {name: buffer for name, state in states.items() if (buffer := state.get("momentum_buffer")) is not None}
     if not buffers:
-        kept = sorted({key for state in states.values() for key in state})
         raise ValueError(
-            f"{name_of_kind} keeps no first moment, only {', '.join(kept) or 'nothing'}; give it momentum, or use "
-            "gradient_direction(objective)"
+            f"{kind} keeps no first moment: give it momentum, or look along gradient_direction(objective) instead"
         )
     return -_unit(assembled(buffers), "the momentum").unsqueeze(0)
 

@@ -1,12 +1,19 @@
-"""Directions against the definition of Li et al. 2018, written out filter by filter."""
+"""Directions against their definitions: filters one by one, dense Hessians, and the steps optimisers take."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from landscope.landscape import random_directions
+from landscope.landscape import (
+    gradient_direction,
+    hessian_directions,
+    moment_directions,
+    random_directions,
+    sam_direction,
+)
 from landscope.objective import Objective
+from tests.core import explicit
 
 
 def objective_of(model, inputs):
@@ -90,3 +97,122 @@ def test_seed_decides_and_the_global_generator_is_left_alone():
 def test_unknown_normalisation_names_the_known_ones():
     with pytest.raises(ValueError, match="one of filter, layer, tensor, model, none, got 'layer2'"):
         random_directions(small_network(), normalisation="layer2")
+
+
+def smooth_network():
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    inputs, targets = torch.randn(6, 3).double(), torch.randn(6, 2).double()
+    return Objective(model, nn.MSELoss(), (inputs, targets)), lambda model: nn.functional.mse_loss(
+        model(inputs), targets
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "count", "chosen"),
+    [("top", 2, [-1, -2]), ("bottom", 2, [0, 1]), ("both", 2, [-1, 0]), ("both", 3, [-1, -2, 0])],
+)
+def test_hessian_directions_are_eigenvectors_of_the_ends_asked_for(end, count, chosen):
+    objective, loss_of_model = smooth_network()
+    values, vectors = torch.linalg.eigh(explicit.hessian(objective.model, loss_of_model))
+    directions = hessian_directions(objective, count, end=end, tolerance=1e-12)
+    torch.testing.assert_close(directions @ directions.T, torch.eye(count).double())
+    for direction, index in zip(directions, chosen, strict=True):
+        assert abs(float(direction @ vectors[:, index])) == pytest.approx(1, abs=1e-9)
+        assert float(direction[direction.abs().argmax()]) > 0
+    assert float(values[0]) < 0
+
+
+def test_hessian_directions_keep_the_orientation_of_the_ones_before():
+    objective, _ = smooth_network()
+    directions = hessian_directions(objective, end="both", tolerance=1e-10)
+    flipped = directions * torch.tensor([[-1.0], [1.0]])
+    again = hessian_directions(objective, end="both", tolerance=1e-10, previous=flipped)
+    torch.testing.assert_close(again, flipped, atol=1e-5, rtol=0)
+
+
+def test_hessian_directions_at_other_weights():
+    objective, loss_of_model = smooth_network()
+    theta = objective.theta() + 0.5
+    moved = hessian_directions(objective, 1, theta=theta, tolerance=1e-12)[0]
+    nn.utils.vector_to_parameters(theta, objective.model.parameters())
+    _, vectors = torch.linalg.eigh(explicit.hessian(objective.model, loss_of_model))
+    assert abs(float(moved @ vectors[:, -1])) == pytest.approx(1, abs=1e-9)
+
+
+def test_hessian_directions_that_cannot_be_had_are_refused():
+    objective, _ = smooth_network()
+    with pytest.raises(ValueError, match="end must be 'top', 'bottom' or 'both', got 'middle'"):
+        hessian_directions(objective, end="middle")
+    with pytest.raises(ValueError, match="between 1 and the 26 parameters, got 27"):
+        hessian_directions(objective, 27)
+    with pytest.raises(ValueError, match="previous must have 2 directions"):
+        hessian_directions(objective, previous=torch.ones(1, 26))
+
+
+def test_gradient_and_sam_directions():
+    objective, loss_of_model = smooth_network()
+    gradient = explicit.gradient(objective.model, loss_of_model)
+    torch.testing.assert_close(gradient_direction(objective), -gradient / gradient.norm())
+    torch.testing.assert_close(sam_direction(objective, 0.1), 0.1 * gradient / gradient.norm())
+    with pytest.raises(ValueError, match="rho must be positive, got 0"):
+        sam_direction(objective, 0)
+    with torch.no_grad():
+        objective.model[2].weight.zero_()
+        objective.model[2].bias.zero_()
+    still = Objective(objective.model, nn.MSELoss(), (torch.randn(2, 3).double(), torch.zeros(2, 2).double()))
+    with pytest.raises(ValueError, match="gradient has norm 0"):
+        gradient_direction(still)
+
+
+def trained(optimizer, objective, loss_of_model, steps=3):
+    """The step (P,) that the last of some optimiser steps took."""
+    for _ in range(steps):
+        before = objective.theta()
+        optimizer.zero_grad()
+        loss_of_model(objective.model).backward()
+        optimizer.step()
+    return objective.theta() - before
+
+
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_moments_of_adam_are_its_first_moment_and_its_last_step(amsgrad):
+    objective, loss_of_model = smooth_network()
+    first, second = objective.model[0], objective.model[2]
+    groups = [{"params": second.parameters(), "lr": 0.03}, {"params": first.parameters()}]
+    optimizer = torch.optim.Adam(groups, lr=0.01, amsgrad=amsgrad)
+    step = trained(optimizer, objective, loss_of_model)
+    moment = torch.cat([optimizer.state[p]["exp_avg"].flatten() for p in objective.model.parameters()])
+    directions = moment_directions(objective, optimizer)
+    torch.testing.assert_close(directions[0], -moment / moment.norm())
+    torch.testing.assert_close(directions[1], step / step.norm(), atol=1e-6, rtol=0)
+
+
+def test_moments_of_sgd_are_its_momentum_and_frozen_parameters_have_none():
+    objective, loss_of_model = smooth_network()
+    optimizer = torch.optim.SGD(objective.model[0].parameters(), lr=0.1, momentum=0.9)
+    step = trained(optimizer, objective, loss_of_model)
+    directions = moment_directions(objective, optimizer)
+    torch.testing.assert_close(directions, (step / step.norm()).unsqueeze(0))
+    assert torch.count_nonzero(directions[0, objective.layout.slices["2.weight"]]) == 0
+    objective.model[0].bias.requires_grad_(False)
+    rest = Objective(objective.model, nn.MSELoss(), (torch.randn(2, 3).double(), torch.zeros(2, 2).double()))
+    assert moment_directions(rest, optimizer).shape == (1, rest.layout.size)
+
+
+def test_optimisers_without_moments_are_refused_by_name():
+    objective, loss_of_model = smooth_network()
+    parameters = list(objective.model.parameters())
+    with pytest.raises(ValueError, match="Adam has no moments before its first step"):
+        moment_directions(objective, torch.optim.Adam(parameters))
+    plain, scaled = torch.optim.SGD(parameters, lr=0.1), torch.optim.Adagrad(parameters)
+    for optimizer in (plain, scaled):
+        trained(optimizer, objective, loss_of_model, steps=1)
+    with pytest.raises(ValueError, match="SGD has no moments before its first step"):
+        moment_directions(objective, torch.optim.SGD(parameters, lr=0.1, momentum=0.9))
+    with pytest.raises(ValueError, match="SGD keeps no first moment"):
+        moment_directions(objective, plain)
+    with pytest.raises(ValueError, match="Adagrad keeps no first moment: give it momentum"):
+        moment_directions(objective, scaled)
+    with pytest.raises(ValueError, match="holds none of the objective's parameters"):
+        moment_directions(objective, torch.optim.Adam([nn.Parameter(torch.ones(1))]))
