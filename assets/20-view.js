@@ -1,7 +1,12 @@
 // What the page shows: route, chosen step and settings, all of it in the address.
 landscope.view = (() => {
-  const CHOICES = { plane: ["trajectory", "random"], style: ["contour", "surface"], x: ["linear", "log"] };
-  const state = { run: null, step: null, plane: "trajectory", style: "contour", x: "linear" };
+  const CHOICES = {
+    plane: ["trajectory", "random", "hessian", "gradient"],
+    style: ["contour", "surface"],
+    x: ["linear", "log"],
+  };
+  const SHOW = "loss"; // metrics have any name, so `show` is no closed choice
+  const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear" };
 
   const read = () => {
     const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);
@@ -12,6 +17,7 @@ landscope.view = (() => {
     Object.entries(CHOICES).forEach(([key, values]) => {
       state[key] = values.includes(query.get(key)) ? query.get(key) : values[0];
     });
+    state.show = query.get("show") || SHOW;
   };
   const search = () => {
     const query = new URLSearchParams();
@@ -19,6 +25,7 @@ landscope.view = (() => {
     Object.entries(CHOICES).forEach(([key, values]) => {
       if (state[key] !== values[0]) query.set(key, state[key]);
     });
+    if (state.show !== SHOW) query.set("show", state.show);
     const text = query.toString();
     return text ? `?${text}` : "";
   };

@@ -63,7 +63,8 @@ landscope.frames = (() => {
     if (underway.size > 2) return;
     const frames = landscope.run.data.frames.get(name);
     for (let index = from; frames && index < Math.min(from + AHEAD, frames.seq.length); index += 1) {
-      if (!kept.has(key(frames.seq[index]))) {
+      const superseded = frames.step[index + 1] === frames.step[index]; // by the next stage of the same picture
+      if (!superseded && !kept.has(key(frames.seq[index]))) {
         load(frames.seq[index]).catch(() => {});
         return;
       }

@@ -1,6 +1,11 @@
 // The texts around a graph: what is awaited, what was switched off, where its numbers come from, and its legend.
 landscope.captions = (() => {
   const { run, setText, element } = landscope;
+  const PLANES = {
+    "slice/trajectory": "the plane of the trajectory",
+    "slice/hessian": "the plane of the Hessian's leading eigenvectors",
+    "slice/gradient": "the plane of the gradient and the optimiser's update",
+  };
 
   const waiting = (entry, wanted) => {
     const { data } = run;
@@ -16,7 +21,7 @@ landscope.captions = (() => {
     if (off) return "no measurement";
     const over = data.head && !["running", "paused"].includes(data.head.status);
     if (over) return "not measured in this run";
-    const what = name === "slice/trajectory" ? "the plane of the trajectory" : entry.panel.subject;
+    const what = PLANES[name] || entry.panel.subject;
     return `measuring ${what} …`;
   };
   const switchedOff = (entry) => {

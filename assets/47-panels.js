@@ -1,6 +1,6 @@
 // The panels: what each needs to be drawn, and when it is drawn anew.
 landscope.panels = (() => {
-  const { view, run, painter, frames, captions, setText } = landscope;
+  const { view, run, painter, frames, captions, checks, setText } = landscope;
   const all = new Map(); // name -> { panel, graph, base, zoom, drawer, parts }
   let shared = null; // the steps zoomed into, the same in every panel over steps
 
@@ -34,6 +34,8 @@ landscope.panels = (() => {
         readout: part("readout", panel.name),
         cover: part("cover", panel.name),
         notice: part("notice", panel.name),
+        summary: part("summary", panel.name),
+        caution: part("caution", panel.name),
         provenance: part("provenance", panel.name),
         cursor: part("cursor", panel.name),
       };
@@ -134,9 +136,20 @@ landscope.panels = (() => {
       bare ? "" : measurement ? captions.provenance(entry, measurement) : captions.points(entry),
     );
     entry.provenance.title = entry.provenance.textContent;
-    const off = captions.switchedOff(entry);
-    entry.notice.hidden = !off;
-    if (off) setText(entry.notice, off);
+    const landscape = entry.drawer === landscope.landscapePanel;
+    const trouble = [captions.switchedOff(entry), landscape ? checks.failures(measurement) : ""].filter(Boolean);
+    entry.notice.hidden = !trouble.length;
+    setText(entry.notice, trouble.join(" · "));
+    if (landscape) {
+      const words = (measurement && entry.drawer.summary(measurement)) || entry.panel.summary;
+      setText(entry.summary, words);
+      entry.summary.title = words;
+      const caution = checks.caution(measurement);
+      entry.caution.hidden = !caution;
+      setText(entry.caution, caution);
+      checks.show(measurement);
+      landscope.planes.show(measurement);
+    }
     landscope.cursor.place(entry);
   };
   const refresh = (entry) => {
@@ -186,6 +199,7 @@ landscope.panels = (() => {
         entry.zoom = {};
         refresh(entry);
       }
+      if (changed.has("show") && entry.panel.name === "landscape") refresh(entry);
       if (changed.has("plane") && entry.panel.name === "landscape") {
         entry.zoom = {};
         fetchFrame(entry);

@@ -27,6 +27,8 @@
     });
 
   const start = (definitions) => {
+    landscope.checks.mount();
+    landscope.planes.mount();
     landscope.panels.mount(definitions);
     landscope.timebar.mount();
     landscope.header.mount();

@@ -20,6 +20,7 @@ class Explanation:
         formula: The definition, in plain text.
         reading: How to read it, one remark each.
         sources: The papers it comes from.
+        choices: What can be chosen, and what each of that is.
     """
 
     title: str
@@ -27,31 +28,61 @@ class Explanation:
     formula: str
     reading: tuple[str, ...]
     sources: tuple[str, ...]
+    choices: tuple[tuple[str, str], ...] = ()
 
 
 EXPLANATIONS = {
     "landscape": Explanation(
         "Loss landscape",
         "The loss of the network on a plane through its present weights θ. The weights have very many dimensions, "
-        "and this is a cut along two of them. The plane is either random, with each filter's direction as long as "
-        "the filter itself, or laid through the path that the training took.",
+        "and this is a cut along two of them. A coarse grid comes first and sharpens; between computed points cubic "
+        "splines are drawn.",
         "L(α, β) = loss(θ + α d₁ + β d₂)",
         (
-            "The dot is where the weights are now, the ring where the path begins, the line the path between, "
-            "projected onto the plane.",
+            "The dot is where the weights are now, the ring where the path begins. Points of the path are paler the "
+            "further they are from the plane: point at one to hold its own loss against the plane's below it.",
             "Colours are logarithmic where every loss is positive, and keep their meaning over the whole run.",
             "The two curves on the right are the same numbers along each axis through the dot: a narrow valley is "
-            "sharp.",
-            "Crosses mark weights whose loss is not a finite number.",
-            "A random plane shows typical directions, which are nearly flat in large networks; the sharp ones are "
-            "in the spectrum. A path looks smooth on the plane of its own main directions, whatever it does "
-            "outside: see the share of its variance that the plane holds.",
+            "sharp. Their bands are two standard errors either way, as these examples stand for all others.",
+            "Inside the dotted line the loss is not told apart from that of the weights: it differs by less than two "
+            "standard errors of the difference. Differences are known better than losses, since all are of the same "
+            "examples.",
+            "“Between them” is how far the drawn picture may be off where nothing was computed; about 95 of 100 "
+            "places keep it.",
+            "Crosses mark weights whose loss is not a finite number; nothing is drawn beside them.",
+            "“Checks” says what was verified of this very picture: above all that its centre is the model's own loss.",
         ),
         (
             "Li, Xu, Taylor, Studer, Goldstein: Visualizing the Loss Landscape of Neural Nets. NeurIPS 2018, "
             "arXiv:1712.09913",
             "Goodfellow, Vinyals, Saxe: Qualitatively Characterizing Neural Network Optimization Problems. ICLR "
             "2015, arXiv:1412.6544",
+            "Gabdullin: Investigating generalization capabilities of neural networks by means of loss landscapes and "
+            "Hessian analysis. 2024, arXiv:2412.10146",
+        ),
+        choices=(
+            (
+                "trajectory",
+                "Through the path of the training: its two main directions. A path looks smooth there, whatever it "
+                "does outside: see how much of it the plane holds.",
+            ),
+            (
+                "random",
+                "Two random directions, each filter's part as long as the filter itself (Li et al. 2018). It shows "
+                "typical directions, nearly flat in large networks. With batch normalisation the weights' scale "
+                "means nothing, and such a plane can look sharp or flat for that alone (Gabdullin 2024): trust "
+                "the Hessian's plane more.",
+            ),
+            (
+                "hessian",
+                "The eigenvectors of the two largest eigenvalues of the Hessian: the sharpest plane there is, the same "
+                "whatever the seed.",
+            ),
+            (
+                "gradient",
+                "The gradient, and the direction in which the optimiser will step: momentum and preconditioning "
+                "turn it away from steepest descent.",
+            ),
         ),
     ),
     "curves": Explanation(
@@ -156,7 +187,8 @@ KEYS = (
     ("D", "light or dark"),
     ("L", "linear or logarithmic step axis"),
     ("S", "contour or surface"),
-    ("P", "trajectory or random plane"),
+    ("P", "next plane of the landscape"),
+    ("V", "next quantity on it: train or test, loss or accuracy"),
     ("?", "this help"),
 )
 
@@ -176,6 +208,9 @@ def explanation(subject: str) -> tuple[str, list[Component]]:
         html.H3("How to read it"),
     ]
     body.append(html.Ul([html.Li(remark) for remark in words.reading]))
+    if words.choices:
+        meanings = [part for name, meaning in words.choices for part in (html.Dt(name), html.Dd(meaning))]
+        body += [html.H3("What can be chosen"), html.Dl(meanings)]
     if words.sources:
         body += [
             html.H3("Where it comes from"),

@@ -71,7 +71,10 @@ def build_page(app: dash.Dash) -> None:
 def page_layout() -> Component:
     """Both routes, of which the scripts show one."""
     controls = {
-        "plane": choice(ids.PLANE, "Plane", [("trajectory", "trajectory"), ("random", "random")]),
+        # assets/49-planes.js offers the planes of the shown run, and fills the first two
+        "checks": html.Div(**{"data-checks": "landscape"}),
+        "show": html.Div(hidden=True, **{"data-show": "landscape"}),
+        "plane": choice(ids.PLANE, "Plane", [("trajectory", "trajectory")]),
         "style": choice(ids.STYLE, "Drawing", [("contour", "contour"), ("surface", "surface")]),
     }
     sections = [panel_section(panel, [controls[name] for name in panel.controls]) for panel in PANELS]

@@ -81,6 +81,7 @@ class Panel:
         return {
             "name": self.name,
             "subject": self.subject,
+            "summary": self.summary,
             "frames": list(self.frames),
             "probes": list(self.probes or self.frames),
             "series": [vars(line) for line in self.series],
@@ -104,9 +105,9 @@ PANELS = (
         subject="the loss landscape",
         summary="The loss on a plane through the present weights, and along its two axes.",
         axes=lambda colours: plane_layout(("", ""), colours),
-        frames=("slice/random", "slice/trajectory"),
+        frames=("slice/trajectory", "slice/random", "slice/hessian", "slice/gradient"),
         wide=True,
-        controls=("plane", "style"),
+        controls=("checks", "show", "plane", "style"),
     ),
     _over_steps(
         "curves",
@@ -193,7 +194,7 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
                     information_button(name, f"Explain: {panel.title}"),
                 ]
             ),
-            html.P(panel.summary, className="summary", title=panel.summary),
+            html.P(panel.summary, className="summary", title=panel.summary, **{"data-summary": name}),
             html.Div(className="readout", **{"data-readout": name}),
             html.Div(
                 [
@@ -205,6 +206,7 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
                         className="graph",
                     ),
                     html.Div(className="cursor", hidden=True, **{"data-cursor": name}),
+                    html.Div(className="caution", hidden=True, role="note", **{"data-caution": name}),
                     html.Div("waiting for the first measurement", className="cover", **{"data-cover": name}),
                 ],
                 className="plot",

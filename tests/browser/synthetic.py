@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from landscope.runs import RunWriter
 LEARNING_RATE = 0.05
 PARAMETERS = 12_874
 EXAMPLES = 512
-POINTS = 41
+STAGES = (5, 9, 17, 33)
 
 
 def losses(step: float, steps: int) -> tuple[float, float]:
@@ -36,37 +37,79 @@ def sharpness_at(step: float, steps: int, noise: float = 0.0) -> float:
     return float(min(rise, threshold * (1 + 0.05 * noise)))
 
 
-def slice_at(step: int, steps: int, plane: str) -> Slice2D:
-    """A bowl with ripples whose minimum deepens; on the plane of the trajectory, the path that curves into it."""
+PLANES = {
+    "random": ("filter", "first random direction, filter norms (seed 0)", "second random direction, filter norms"),
+    "trajectory": ("none", "distance along the path's first principal direction", "along its second"),
+    "hessian": ("filter", "leading eigenvector of the Hessian, filter norms", "second eigenvector, filter norms"),
+    "gradient": ("none", "distance along the gradient", "along the optimiser's update"),
+}
+CHECKS = (
+    ("centre", "pass", "the grid's centre and the model's own loss differ by 0"),
+    ("lengths", "pass", "filters of both directions are as long as the model's, to 1e-7"),
+    ("angle", "pass", "cosine between the directions 1.2e-9"),
+    ("data", "pass", "512 examples, SHA-256 3fa9c1d2e07b5564"),
+    ("seed", "pass", "0"),
+    ("weights", "pass", "the model's weights are as they were before"),
+)
+
+
+def heights_at(a: np.ndarray, b: np.ndarray, step: float, steps: int) -> np.ndarray:
+    """A bowl with ripples whose minimum deepens, over the square from -1 to 1; symmetric under nothing."""
     train, _ = losses(step, steps)
-    scale = 1.0 if plane == "random" else 4.0
-    alpha = beta = np.linspace(-scale, scale, POINTS)
-    a, b = np.meshgrid(alpha / scale, beta / scale, indexing="ij")
     sharp = 1 + 3 * step / steps
     bowl = 2.6 * sharp * (a**2 + 0.35 * b**2 + 0.3 * a * b)
     ripples = 0.25 * (1 - np.cos(7 * a + 1)) * (a**2 + b**2) + 0.1 * (1 - np.cos(9 * b)) * a**2
-    loss = train + bowl + ripples + 3 * np.maximum(a + b - 1.2, 0) ** 3 * 20
+    return np.asarray(train + bowl + ripples + 60 * np.maximum(a + b - 1.2, 0) ** 3)
+
+
+def slice_at(step: int, steps: int, plane: str, stage: int = len(STAGES)) -> Slice2D:
+    """One of the nested grids over `heights_at`; on the plane of the trajectory, the path that curves into it."""
+    train, _ = losses(step, steps)
+    scale = 1.0 if plane in ("random", "hessian") else 4.0
+    points = STAGES[stage - 1]
+    alpha = beta = np.linspace(-scale, scale, points)
+    a, b = np.meshgrid(alpha / scale, beta / scale, indexing="ij")
+    loss = heights_at(a, b, step, steps)
+    away_from_centre = np.hypot(a, b)
     if plane == "random" and step == 0:
         loss[a + b > 1.75] = np.inf
-    path, at, away, explained = None, None, None, None
+    right = np.exp(-0.5 * np.where(np.isfinite(loss), loss, 9.0))
+    normalisation, *axes = PLANES[plane]
+    path: dict[str, Any] = {}
     if plane == "trajectory":
         at = np.linspace(0, step, 40).astype(np.int64)
         left = np.exp(-3.5 * at / steps) - np.exp(-3.5 * step / steps)
-        path = scale * np.stack([-0.85 * left, 0.8 * left**2 + 0.1 * np.sin(6 * left)], axis=1)
-        away, explained = 0.2 * left, 0.93
+        flat = np.stack([-0.85 * left, 0.8 * left**2 + 0.1 * np.sin(6 * left)], axis=1)
+        path = {
+            "path": scale * flat,
+            "path_steps": at,
+            "path_distances": 1.5 * left * (1 - left),
+            "path_losses": heights_at(*flat.T, step, steps) * (1 + 0.3 * left),
+            "explained": 0.93,
+        }
+    caution = (
+        "batch norm",
+        "note",
+        "2 layers, with the statistics of the centre over the whole plane",
+    )
     return Slice2D(
-        provenance=source(f"{plane} plane", step, 0.42, forwards=POINTS**2),
+        provenance=source(f"{points} x {points} points, {plane} plane", step, 0.42, forwards=points**2),
         alpha=alpha,
         beta=beta,
         loss=loss,
+        accuracy=right,
+        metrics={"test/loss": 1.3 * loss + 0.1, "test/accuracy": 0.95 * right},
+        error=0.02 + 0.04 * np.sqrt(right),
+        contrast_error=0.3 * away_from_centre,
         centre_loss=train,
         plane=plane,
-        normalisation="filter" if plane == "random" else "none",
-        axes=("filter norms", "filter norms") if plane == "random" else ("first direction", "second direction"),
-        path=path,
-        path_steps=at,
-        path_distances=away,
-        explained=explained,
+        normalisation=normalisation,
+        axes=tuple(axes),
+        gram=np.eye(2),
+        checks=(*CHECKS, caution) if plane == "random" else CHECKS,
+        stage=stage,
+        stages=len(STAGES),
+        **path,
     )
 
 
@@ -154,8 +197,10 @@ def source(method: str, step: int, seconds: float, **work: float) -> Provenance:
 
 def frames_at(step: int, steps: int, classes: int, rng: np.random.Generator) -> Iterator[tuple[str, Measurement]]:
     """All measurements of one step, by their names in a run."""
-    yield "slice/random", slice_at(step, steps, "random")
-    yield "slice/trajectory", slice_at(step, steps, "trajectory")
+    for plane in ("random", "trajectory"):
+        for stage in range(1, len(STAGES) + 1):
+            yield f"slice/{plane}", slice_at(step, steps, plane, stage)
+    yield "slice/hessian", slice_at(step, steps, "hessian")
     yield "density", density_at(step, steps, rng)
     yield "ntk", kernel_at(step, steps)
     yield "embedding", embedding_at(step, steps, classes)

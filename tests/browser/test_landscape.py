@@ -1,0 +1,196 @@
+"""The landscape's panel: coarse to fine, what is drawn between computed points, how far to trust it, and its checks."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from scipy.interpolate import CubicSpline
+
+from landscope.measurements import Slice2D
+from landscope.runs import RunWriter
+from tests.browser.conftest import HOSTILE, until
+from tests.browser.scene import EYE
+from tests.browser.synthetic import heights_at, slice_at
+
+pytestmark = pytest.mark.browser
+
+GRAPH = "document.querySelector('#graph-landscape .js-plotly-plot')"
+READOUT = '[data-readout="landscape"]'
+STEP, STEPS = 600, 1000
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[RunWriter]:
+    made = RunWriter.create(tmp_path, name="slices", recipe="synthetic", config={})
+    yield made
+    made.close("finished")
+
+
+def record(writer: RunWriter, slice2d: Slice2D) -> None:
+    writer.scalars(STEP, {"train/loss": slice2d.centre_loss})
+    writer.measurement(STEP, f"slice/{slice2d.plane}", slice2d)
+
+
+def drawn(page: Page) -> np.ndarray:
+    """The heights that the map shows, by alpha and beta; NaN where nothing is."""
+    rows: Any = page.evaluate(f"{GRAPH}.data[0].z")
+    return np.array([[math.nan if value is None else value for value in row] for row in rows]).T
+
+
+def test_stages_replace_each_other_under_a_zoom_and_a_turned_camera(
+    writer: RunWriter, serve: Callable, visit: Callable
+) -> None:
+    record(writer, slice_at(STEP, STEPS, "trajectory", 1))
+    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest")
+    readout = page.locator(READOUT)
+    expect(readout).to_contain_text("5 × 5 points, sharpening")
+    until(page, f"{GRAPH}.data.length > 0")
+    page.evaluate(f"Plotly.relayout({GRAPH}, {{'xaxis.range[0]': -1, 'xaxis.range[1]': 2}})")
+    coarse = drawn(page)
+    record(writer, slice_at(STEP, STEPS, "trajectory", 2))
+    expect(readout).to_contain_text("9 × 9 points, sharpening")
+    until(page, f"{GRAPH}.data[0].z[1][1] !== {float(coarse[1, 1])}")
+    assert page.evaluate(f"{GRAPH}._fullLayout.xaxis.range") == [-1, 2]
+    assert drawn(page)[::16, ::16] == pytest.approx(coarse[::16, ::16])
+    page.keyboard.press("s")
+    until(page, f"{GRAPH}.data[0]?.type === 'surface' && Boolean({GRAPH}._fullLayout.scene._scene)")
+    page.wait_for_timeout(500)
+    box = page.locator("#graph-landscape").bounding_box()
+    assert box is not None
+    before = page.evaluate(EYE)
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.55 * box["height"], steps=8)
+    page.mouse.up()
+    turned = page.evaluate(EYE)
+    assert math.dist(before.values(), turned.values()) > 0.2
+    middle = page.evaluate(f"{GRAPH}.data[0].z[1][1]")
+    record(writer, slice_at(STEP, STEPS, "trajectory", 4))
+    expect(readout).to_contain_text("33 × 33 points")
+    expect(readout).not_to_contain_text("sharpening")
+    until(page, f"{GRAPH}.data[0].z[1][1] !== {middle!r}")
+    page.wait_for_timeout(300)
+    assert math.dist(page.evaluate(EYE).values(), turned.values()) < 0.02
+    assert watcher.errors == []
+
+
+def test_what_is_drawn_between_computed_points(writer: RunWriter, serve: Callable, visit: Callable) -> None:
+    measured = slice_at(STEP, STEPS, "hessian", 3)
+    record(writer, measured)
+    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?plane=hessian")
+    until(page, f"{GRAPH}.data.length > 0")
+
+    def cubic(values: np.ndarray, fine: np.ndarray) -> np.ndarray:
+        across = CubicSpline(measured.alpha, values)(fine)
+        return np.asarray(CubicSpline(measured.beta, across, axis=1)(fine))
+
+    # Splines of every length, over uneven knots, on their own.
+    rng = np.random.default_rng(0)
+    for count in (2, 3, 4, 5, 9):
+        knots, points = np.sort(rng.random(count)), np.linspace(0, 1, 7)
+        weights = page.evaluate(
+            f"landscope.spline.cubic({knots.tolist()}, {points.tolist()}).map((row) => Array.from(row))"
+        )
+        assert np.array(weights) == pytest.approx(CubicSpline(knots, np.eye(count))(points), rel=1e-9, abs=1e-9)
+
+    fine = np.linspace(-1, 1, 65)
+    assert page.evaluate(f"{GRAPH}.data[0].x") == pytest.approx(fine)
+    assert drawn(page) == pytest.approx(cubic(np.log10(measured.loss), fine), abs=1e-9)
+
+    # The stated error holds for nine cells of ten at least, against the function that the grid was taken from.
+    truth = heights_at(*np.meshgrid(fine, fine, indexing="ij"), STEP, STEPS)
+    stated = page.evaluate(
+        "landscope.landscapePanel.viewOf(landscope.panels.all.get('landscape').shown.found).relief.error"
+    )
+    off = np.abs(10 ** drawn(page) / truth - 1)
+    assert (off < stated).mean() > 0.9
+    assert stated < 100 * np.percentile(off, 95)
+
+    # Which losses are not told apart from the centre's, and the bands of two standard errors about the cuts.
+    traces = page.evaluate(f"{GRAPH}.data.map(({{ name, x, y, z }}) => ({{ name, x, y, z }}))")
+    doubt = next(np.array(trace["z"]).T for trace in traces if trace["name"] == "doubt")[::4, ::4]
+    assert measured.contrast_error is not None
+    assert measured.error is not None
+    np.testing.assert_array_equal(
+        doubt < 1, np.abs(measured.loss - measured.centre_loss) <= 2 * measured.contrast_error
+    )
+    band = next(trace for trace in traces if trace["name"] == "error along α")
+    upper = band["y"][:65:4]
+    assert upper == pytest.approx(np.log10(measured.loss[:, 8] + 2 * measured.error[:, 8]).tolist())
+
+    # Every quantity that was measured can be shown, as it is.
+    chooser = page.get_by_label("Shown on the plane")
+    assert chooser.locator("option").all_inner_texts() == [
+        "train loss", "test accuracy", "test loss", "train accuracy"
+    ]  # fmt: skip
+    title = f"() => {GRAPH}._fullLayout.yaxis2.title.text"
+    chooser.select_option(label="test loss")
+    until(page, f"({title})().startsWith('test loss')")
+    assert drawn(page) == pytest.approx(cubic(np.log10(measured.metrics["test/loss"]), fine), abs=1e-9)
+    expect(page).to_have_url(re.compile("show=test%2Floss"))
+    page.locator("body").press("v")
+    until(page, f"({title})() === 'train accuracy'")
+    assert measured.accuracy is not None
+    assert drawn(page)[::4, ::4] == pytest.approx(measured.accuracy, abs=1e-12)
+    assert drawn(page)[1::4, ::4] == pytest.approx(0.75 * measured.accuracy[:-1] + 0.25 * measured.accuracy[1:])
+    assert watcher.errors == []
+
+
+def test_failed_checks_holes_and_hostile_names_are_seen_as_they_are(
+    writer: RunWriter, serve: Callable, visit: Callable
+) -> None:
+    measured = slice_at(STEP, STEPS, "random", 3)
+    loss = measured.loss.copy()
+    loss[3, 5] = np.nan
+    hostile = measured.replaced(
+        loss=loss,
+        axes=(HOSTILE, "second"),
+        metrics={HOSTILE: measured.loss},
+        normalisation=HOSTILE,
+        checks=(
+            ("centre", "fail", f"0.31 and 0.42 {HOSTILE}"),
+            ("batch norm", "note", "2 layers"),
+            (HOSTILE, "pass", ""),
+        ),
+    )
+    record(writer, hostile)
+    writer.event(STEP, "probe-off", "OutOfMemoryError: too large", {"probe": "slice/gradient"})
+    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?plane=random")
+    notice, button = page.locator('[data-notice="landscape"]'), page.get_by_role("button", name="Self-check")
+    expect(notice).to_have_text(f"check failed: centre: 0.31 and 0.42 {HOSTILE}")
+    expect(button).to_have_text("checks 1/2")
+    expect(page.locator('[data-caution="landscape"]')).to_contain_text("batch norm")
+    expect(page.locator('[data-summary="landscape"]')).to_contain_text(HOSTILE)
+    colour = "(element) => getComputedStyle(element).color"
+    assert button.evaluate(colour) == notice.evaluate(colour)
+    button.click()
+    expect(page.locator("#checks")).to_contain_text("0.31 and 0.42")
+    page.keyboard.press("Escape")
+    expect(page.locator("#checks")).to_be_hidden()
+
+    # Nothing is drawn in the four cells around the point that is not finite, and it alone is counted.
+    expect(page.locator(READOUT)).to_contain_text("1 of 289 points not finite")
+    until(page, f"{GRAPH}.data.length > 0")
+    empty = np.zeros((65, 65), bool)
+    empty[9:16, 17:24] = True
+    np.testing.assert_array_equal(np.isnan(drawn(page)), empty)
+
+    page.get_by_label("Shown on the plane").select_option(value=HOSTILE)
+    until(page, f"{GRAPH}._fullLayout.yaxis2.title.text.includes('onerror')")
+    expect(page.locator("#graph-landscape")).to_contain_text("<img src=x")
+    assert page.evaluate("document.body.dataset.hacked") is None
+    assert page.locator("img[src=x]").count() == 0
+
+    page.get_by_role("radiogroup", name="Plane").get_by_text("gradient").click()
+    expect(notice).to_contain_text("OutOfMemoryError: too large")
+    expect(page.locator('[data-cover="landscape"]')).to_have_text("no measurement")
+    assert json.loads(page.evaluate("JSON.stringify(landscope.planes.available())")) == ["random", "gradient"]
+    assert watcher.errors == []
