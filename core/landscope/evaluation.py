@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from operator import itemgetter
 from typing import Any
 
@@ -48,6 +49,7 @@ class ModelFunction:
             raise TypeError("model is a TorchScript module, whose parameters cannot be exchanged; pass the nn.Module")
         self.forward = forward
         self._entered = False
+        self._pins: dict[str, Tensor] | None = None
         self._call = _Call(self.model, forward or default_forward)
         self._names = tied_names(self.model)
 
@@ -63,13 +65,30 @@ class ModelFunction:
                 writes to its buffers leaves the model's alone.
         """
         if buffers is None:
-            buffers = {name: buffer.detach().clone() for name, buffer in self.model.named_buffers()}
+            buffers = {name: buffer.detach().clone() for name, buffer in self._buffers()}
+        frozen = {} if self._pins is None else {n: pin for n, pin in self._pins.items() if n not in parameters}
         swapped = {
             f"model.{alias}": tensor
-            for name, tensor in (*buffers.items(), *parameters.items())
+            for name, tensor in (*frozen.items(), *buffers.items(), *parameters.items())
             for alias in self._names.get(name, (name,))
         }
         return functional_call(self._call, swapped, (batch,), tie_weights=False)
+
+    def pinned(self, but: Collection[str]) -> ModelFunction:
+        """The same function, its buffers and parameters held as they are now, however the model changes later.
+
+        Args:
+            but: Names of parameters that every call will give.
+        """
+        held = copy(self)
+        held._entered = False
+        named = (*self.model.named_parameters(), *self.model.named_buffers())
+        held._pins = {name: tensor.detach().clone() for name, tensor in named if name not in but}
+        return held
+
+    def _buffers(self) -> Iterator[tuple[str, Tensor]]:
+        for name, buffer in self.model.named_buffers():
+            yield name, buffer if self._pins is None else self._pins[name]
 
     @contextmanager
     def isolated(self, *, batch_statistics: bool = False) -> Iterator[None]:

@@ -167,6 +167,13 @@ class Objective:
         """The objective as a function of some parameters alone, the others held at the model's values."""
         return self._derived(layout=ParameterLayout.of(self.model, patterns))
 
+    def pinned(self) -> Objective:
+        """The same objective, with what is not part of theta (frozen parameters, buffers) held as it is at this moment.
+
+        For measurements that go on while the model is trained.
+        """
+        return self._derived(function=self.function.pinned(self.layout.names))
+
     def _derived(self, **changes: Any) -> Objective:
         derived = copy(self)
         for name, value in changes.items():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves, tree_map
 
 from landscope.batches import take
@@ -38,7 +39,9 @@ _SLOW = 0.03
 # A way of evaluating must be this much faster than the best so far to be taken.
 _GAIN = 0.95
 _TILE = 32
-_ROWS = 128  # activations of so many examples stay in a processor's cache
+_ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+_CACHE = 5 * 2**19  # bytes of a layer's outputs that stay in a processor's cache
+_FEWEST_ROWS = 16
 _TOGETHER = ((8, 32), (8, 64, 512))  # worth trying on a CPU, and on a GPU
 
 
@@ -70,8 +73,8 @@ class Plan:
         )
 
 
-# What was found best for an objective, so that the next picture of it begins with that.
-_plans: WeakKeyDictionary[Objective, Plan] = WeakKeyDictionary()
+# What was found best for a model and so many examples, so that the next picture begins with that.
+_plans: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Plan]] = WeakKeyDictionary()
 
 
 class PlaneEvaluator:
@@ -119,7 +122,7 @@ class PlaneEvaluator:
         self._floats = {name: torch.stack([v[layout.slices[name]] for v in kept]) for name in layout.names}
         self._first: dict[tuple[int, int], FirstLayers] = {}
         self._laid_out: tuple[int | None, bool] | None = None
-        known = _plans.get(objective)
+        known = _plans.setdefault(objective.model, {}).get(self._kind())
         self._plan = known or Plan(rows=self._most_rows(), reuse=bool(self._survey.calls))
         self._candidates = iter(()) if known else self._race()
         self._waiting: Plan | None = None
@@ -143,7 +146,7 @@ class PlaneEvaluator:
         """
         done: list[dict[str, Tensor]] = []
         at = 0
-        with torch.no_grad(), self._pooling():
+        with torch.no_grad(), self._fast_kernels():
             while at < len(coordinates):
                 trial = self._next_trial(len(coordinates) - at)
                 plan = trial or self._plan
@@ -173,8 +176,12 @@ class PlaneEvaluator:
         trial, self._waiting = self._waiting, None
         return trial
 
-    def _pooling(self) -> AbstractContextManager[Any]:
-        return SlicedPooling() if self.objective.layout.device.type == "cpu" else nullcontext()
+    @contextmanager
+    def _fast_kernels(self) -> Iterator[None]:
+        """Within, operators may take the kernels that have no second derivative, which values do not need."""
+        pooling = SlicedPooling() if self.objective.layout.device.type == "cpu" else nullcontext()
+        with sdpa_kernel(_ATTENTION), pooling:
+            yield
 
     # Finding the way
 
@@ -200,8 +207,9 @@ class PlaneEvaluator:
         device = self.objective.layout.device
         if self._has_images():
             yield from better(replace(best, channels_last=True))
-        if self._separable and min(self._largest_batch(), best.rows or self._largest_batch()) > _ROWS:
-            yield from better(replace(best, rows=_ROWS))
+        rows = max(_FEWEST_ROWS, _CACHE // max(self._row_bytes, 1))
+        if self._separable and rows < (best.rows or self._largest_batch()):
+            yield from better(replace(best, rows=rows))
         if best.reuse and min(call.columns for call in self._survey.calls.values()) < 64:
             yield from better(replace(best, reuse=False))
         if self._can_batch_points() and (device.type != "cpu" or seconds < _SLOW):
@@ -209,8 +217,12 @@ class PlaneEvaluator:
                 if together <= self._most_together(best):
                     yield from better(replace(best, together=together))
         self._plan = best
-        _plans[self.objective] = best
+        _plans[self.objective.model][self._kind()] = best
         logger.info("points are evaluated %s: %.2g s a point", best, seconds)
+
+    def _kind(self) -> tuple[Any, ...]:
+        objective = self.objective
+        return objective.batches.sizes, objective.batch_norm, objective.layout, self.memory, len(self._corners)
 
     def _most_rows(self) -> int | None:
         """Examples that fit the memory at one point; None where whole batches do."""

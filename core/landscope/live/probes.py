@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from landscope import curvature, embedding, kernel, landscape
 from landscope.dynamics import norms
+from landscope.landscape.cuts import Cut
 from landscope.live.trajectory import Trajectory
 from landscope.measurements import Measurement, Projection, Sharpness, Slice2D
 from landscope.objective import Objective
@@ -18,6 +21,7 @@ __all__ = ["Probe", "Watched", "default_probes"]
 
 
 _SLICE_POINTS = 17
+_SLOT = 0.1  # seconds of a slice at a time
 # The trace over outputs costs a backward pass for each of them; beyond this many, their sum stands for them.
 _MOST_OUTPUTS = 128
 
@@ -31,6 +35,7 @@ class Watched:
         test: The held-out objective, if there is one.
         focus: The training objective on the examples that curvature, kernel and embedding use.
         sketch: The training objective on the fewer examples that slices use, which evaluate it hundreds of times.
+        held_out: The held-out objective on as many, if there is one.
         optimizer: The optimiser, if it is known.
         trajectory: The path of the weights.
         step: Optimiser steps taken.
@@ -41,6 +46,7 @@ class Watched:
     test: Objective | None
     focus: Objective
     sketch: Objective
+    held_out: Objective | None
     optimizer: Optimizer | None
     trajectory: Trajectory
     step: int = 0
@@ -57,13 +63,15 @@ class Probe:
     Attributes:
         name: Its name in the run, e.g. "slice/random".
         measure: What to do. A measurement is recorded as a frame, and its scalars as "<name>/<scalar>"; a mapping is
-            recorded as scalars under the names in it; None records nothing.
+            recorded as scalars under the names in it; None records nothing. A measurement that takes long comes as an
+            iterator, which is advanced whenever there is time for it, while training goes on: it measures the weights
+            it was begun with, and yields results as they sharpen, and None in between.
         weight: Its share of the measuring time, relative to the other probes.
         gradients: About how many gradients of `Watched.focus` its first run takes as long as; later ones are timed.
     """
 
     name: str
-    measure: Callable[[Watched], Result]
+    measure: Callable[[Watched], Result | Iterator[Result]]
     weight: float = 1.0
     gradients: float = 1.0
 
@@ -76,8 +84,9 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("sharpness", _sharpness, weight=1.5, gradients=60),
         Probe("embedding", _embedding, weight=0.5, gradients=2),
         Probe("ntk", _ntk, weight=0.8, gradients=20),
-        Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=80),
-        Probe("slice/random", _random_slice, weight=0.8, gradients=80),
+        Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30),
+        Probe("slice/random", _random_slice, weight=0.8, gradients=30),
+        Probe("slice/hessian", _hessian_slice, weight=1.0, gradients=120),
         Probe("density", _density, weight=2.0, gradients=180),
     )
 
@@ -127,22 +136,39 @@ def _embedding(watched: Watched) -> Result:
     return embedding.project(watched.focus, previous=last if isinstance(last, Projection) else None)
 
 
-def _random_slice(watched: Watched) -> Result:
-    trajectory = watched.trajectory
-    path = trajectory.path(watched.sketch.layout.device) if trajectory.steps else None
-    return landscape.slice2d(watched.sketch, points=_SLICE_POINTS, path=path, path_steps=trajectory.steps or None)
+def _slice(watched: Watched, build: Callable[..., Cut], *arguments: Any, **options: Any) -> Iterator[Result]:
+    """A slice around the present weights, coarse to fine."""
+    trajectory, sketch = watched.trajectory, watched.sketch.pinned()
+    held_out = {} if watched.held_out is None else {"test": watched.held_out.pinned()}
+    if trajectory.steps:
+        options |= {"path_steps": trajectory.steps[:], "path_losses": trajectory.losses[:]}
+    slicing = build(sketch, *arguments, also=held_out, points=_SLICE_POINTS, **options)
+    for step in slicing.steps(slot=_SLOT):
+        yield step.picture
 
 
-def _trajectory_slice(watched: Watched) -> Result:
+def _random_slice(watched: Watched) -> Iterator[Result]:
+    return _slice(watched, landscape.cut, path=_path(watched))
+
+
+def _hessian_slice(watched: Watched) -> Iterator[Result]:
+    """The plane of the two largest eigenvalues' vectors, each shown as far as the loss changes tenfold."""
+    last = watched.latest.get("slice/hessian")
+    previous = torch.from_numpy(last.directions) if isinstance(last, Slice2D) and last.directions is not None else None
+    directions = landscape.hessian_directions(watched.focus, previous=previous)
+    axes = ("distance along the sharpest direction", "along the second sharpest")
+    return _slice(watched, landscape.cut, directions, radius="auto", plane="hessian", axes=axes, path=_path(watched))
+
+
+def _trajectory_slice(watched: Watched) -> Result | Iterator[Result]:
     trajectory = watched.trajectory
     if not any(step < watched.step for step in trajectory.steps):
         return None
     last = watched.latest.get("slice/trajectory")
-    directions = last.directions if isinstance(last, Slice2D) else None
-    return landscape.trajectory_slice(
-        watched.sketch,
-        trajectory.path(watched.sketch.layout.device),
-        path_steps=trajectory.steps,
-        points=_SLICE_POINTS,
-        previous=None if directions is None else torch.from_numpy(directions),
-    )
+    previous = torch.from_numpy(last.directions) if isinstance(last, Slice2D) and last.directions is not None else None
+    return _slice(watched, landscape.trajectory_cut, _path(watched), previous=previous)
+
+
+def _path(watched: Watched) -> Tensor | None:
+    trajectory = watched.trajectory
+    return trajectory.path(watched.sketch.layout.device) if trajectory.steps else None

@@ -21,7 +21,7 @@ from landscope.dynamics import Finding, Series, diagnose
 from landscope.evaluation import Forward, Loss, default_target
 from landscope.isolation import BatchNormPolicy
 from landscope.live.budget import Budget
-from landscope.live.probes import Probe, Watched, default_probes
+from landscope.live.probes import Probe, Result, Watched, default_probes
 from landscope.live.progress import ProgressLine
 from landscope.live.trajectory import Trajectory
 from landscope.measurements import Measurement, Snapshot
@@ -103,7 +103,9 @@ def watch(
         held_out = held_out.sample(4 * count)
     whole, focus = everything.sample(4 * count), everything.sample(count)
     trajectory = Trajectory(whole.layout.size, whole.layout.dtype.itemsize)
-    watched = Watched(whole, held_out, focus, focus.sample(max(_FEWEST, count // 4)), optimizer, trajectory)
+    few = max(_FEWEST, count // 4)
+    test_sketch = None if held_out is None else held_out.sample(few)
+    watched = Watched(whole, held_out, focus, focus.sample(few), test_sketch, optimizer, trajectory)
     probes = default_probes() if probes is None else probes
     budget = Budget(overhead, {probe.name: probe.weight for probe in probes})
     seconds = _gradient_seconds(focus)
@@ -145,6 +147,7 @@ class Scope:
         self._budget = budget
         self._total_steps = total_steps
         self._progress = progress
+        self._underway: dict[str, tuple[int, Iterator[Result]]] = {}
         self._paused = self._closed = False
         self._training_seconds = 0.0
         self._losses: list[tuple[int, Tensor | float]] = []
@@ -155,7 +158,8 @@ class Scope:
         atexit.register(self._flush)
         self._remember()
         for probe_name in budget.first_picture():
-            self._run(probe_name)
+            while not self._run(probe_name):
+                pass
         self._say()
         self._left = time.perf_counter()
 
@@ -201,7 +205,9 @@ class Scope:
         began, measured = time.perf_counter(), self._budget.spent
         self._training_seconds += began - self._left
         for probe_name in list(self._probes):
-            self._run(probe_name)
+            self._underway.pop(probe_name, None)  # of earlier weights
+            while probe_name in self._probes and (not self._run(probe_name) or probe_name in self._underway):
+                pass
         self._say()
         self._left = time.perf_counter()
         self._budget.charge_besides(self._left - began - (self._budget.spent - measured))
@@ -225,29 +231,51 @@ class Scope:
         else:
             self.close("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
 
-    def _run(self, name: str) -> None:
-        """Runs one probe, records what it found and charges its cost; a probe that fails is switched off."""
+    def _run(self, name: str) -> bool:
+        """Runs one probe, or what is next of it, records what it found and charges its cost.
+
+        A probe that fails is switched off.
+
+        Returns:
+            Whether it is done, or has a result to show.
+        """
         if name != "evaluate" and self._diverged():
-            return
+            return True
         watched = self._watched
         began = time.perf_counter()
         try:
-            result = self._probes[name].measure(watched)
+            step, result, ended = self._advance(name)
         except Exception as failure:  # noqa: BLE001 whatever a probe does, training goes on
             self._switch_off(name, failure)
-            return
+            return True
         if isinstance(result, Measurement):
-            result = result.at(watched.step)
+            result = result.at(step)
             watched.latest[name] = result
-            self._writer.measurement(watched.step, name, result)
+            self._writer.measurement(step, name, result)
             self._record({f"{name}/{key}": value for key, value in result.scalars().items()})
         elif result is not None:
             self._record(result)
-        ended = time.perf_counter()
-        self._budget.charge(name, ended - began, ended, measured=result is not None)
+        now = time.perf_counter()
+        self._budget.charge(name, now - began, now, measured=result is not None)
+        return ended or result is not None
+
+    def _advance(self, name: str) -> tuple[int, Result, bool]:
+        """The step whose weights a probe measures, its next result, and whether it has come to its end."""
+        if name not in self._underway:
+            result = self._probes[name].measure(self._watched)
+            if not isinstance(result, Iterator):
+                return self._watched.step, result, True
+            self._underway[name] = (self._watched.step, result)
+        step, results = self._underway[name]
+        try:
+            return step, next(results), False
+        except StopIteration:
+            del self._underway[name]
+            return step, None, True
 
     def _switch_off(self, name: str, failure: Exception) -> None:
         del self._probes[name]
+        self._underway.pop(name, None)
         self._budget.drop(name)
         reason = f"{type(failure).__name__}: {failure}"
         logger.warning("probe %s is switched off at step %d: %s", name, self._watched.step, reason)
@@ -272,7 +300,7 @@ class Scope:
             return
         with watched.train.measuring() as meter:
             theta = watched.train.theta()
-            watched.trajectory.add(watched.step, theta)
+            watched.trajectory.add(watched.step, theta, watched.sketch.value(theta))
             layout = watched.train.layout
             snapshot = Snapshot(
                 theta=theta.cpu().numpy(),

@@ -18,6 +18,10 @@ class Trajectory:
     When full, every other snapshot is dropped and the spacing doubles, so that n steps leave between half the capacity
     and the capacity, and about capacity/2 * log2(n / capacity) have been kept at one time or another.
 
+    Attributes:
+        steps: The step of each snapshot.
+        losses: The loss of each.
+
     Args:
         parameters: Length P of theta.
         itemsize: Bytes per element.
@@ -27,6 +31,7 @@ class Trajectory:
         fitting = _BYTES // (parameters * itemsize)
         self.capacity = min(_MOST, fitting) if fitting >= _FEWEST else 0
         self.steps: list[int] = []
+        self.losses: list[float] = []
         self._thetas: list[Tensor] = []
         self._spacing = 1
 
@@ -34,14 +39,16 @@ class Trajectory:
         """Whether a snapshot of this step belongs in the path."""
         return self.capacity > 0 and step % self._spacing == 0
 
-    def add(self, step: int, theta: Tensor) -> None:
-        """Keeps a copy of theta (P,), on the CPU."""
+    def add(self, step: int, theta: Tensor, loss: float) -> None:
+        """Keeps a copy of theta (P,), on the CPU, and its loss."""
         self.steps.append(step)
+        self.losses.append(loss)
         self._thetas.append(theta.detach().cpu().clone())
         if len(self.steps) >= self.capacity:
             self._spacing *= 2
             kept = [index for index, at in enumerate(self.steps) if at % self._spacing == 0]
             self.steps = [self.steps[index] for index in kept]
+            self.losses = [self.losses[index] for index in kept]
             self._thetas = [self._thetas[index] for index in kept]
 
     def path(self, device: torch.device) -> Tensor:

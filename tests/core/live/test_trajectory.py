@@ -11,7 +11,7 @@ def walked(steps, parameters=3):
     trajectory = Trajectory(parameters, 4)
     for step in range(steps + 1):
         if trajectory.wants(step):
-            trajectory.add(step, torch.full((parameters,), float(step)))
+            trajectory.add(step, torch.full((parameters,), float(step)), step / 2)
     return trajectory
 
 
@@ -30,11 +30,12 @@ def test_path_holds_the_weights_of_its_steps():
     trajectory = walked(200)
     path = trajectory.path(torch.device("cpu"))
     assert path[:, 0].tolist() == trajectory.steps
+    assert [2 * loss for loss in trajectory.losses] == trajectory.steps
 
 
 def test_snapshots_are_copies():
     trajectory, theta = Trajectory(2, 4), torch.zeros(2)
-    trajectory.add(0, theta)
+    trajectory.add(0, theta, 0.0)
     theta += 1
     assert trajectory.path(torch.device("cpu")).sum() == 0
 
