@@ -222,7 +222,7 @@ def _moving(model: _Moving, objective: Objective, what: str) -> Objective:
         target=lambda pair: objective.target(pair[0]),
         batch_norm=objective.batch_norm,
         parameters=["values"],
-        split=f"{what} of {objective.split}" if objective.split else what,
+        split=f"{objective.split} ({what} moved)".strip(),
     )
 
 

@@ -66,7 +66,7 @@ def test_a_slice_over_inputs_is_that_quadratic_at_every_point(linear):
             for j, b in enumerate(flat.beta):
                 loss = F.mse_loss(model(x[3] + a * directions[0] + b * directions[1]), y[3])
                 assert flat.loss[i, j] == pytest.approx(float(loss), rel=1e-10)
-    assert flat.provenance.split == "inputs of train"
+    assert flat.provenance.split == "train (inputs moved)"
     assert flat.provenance.parameters == 3
 
 
@@ -212,7 +212,7 @@ def test_a_layers_output_is_put_in_its_place(tokens):
     several = derived.values(torch.stack([patched.flatten(), derived.theta()]))
     assert several.tolist() == pytest.approx([float(expected), tokens.value()], rel=1e-12)
     assert not tokens.model.hidden._forward_hooks
-    assert derived.split == "output of hidden"
+    assert derived.split == "(output of hidden moved)"
 
 
 def test_a_layers_output_is_taken_before_what_follows_writes_to_it():
