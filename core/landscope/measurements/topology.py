@@ -97,17 +97,14 @@ class MergeTree(Measurement):
         return self.chosen(self.persistence >= threshold)
 
     def chosen(self, kept: np.ndarray) -> MergeTree:
-        """The tree of some of its minima.
+        """The tree of some of its minima; each merges with the nearest of those it would end in that is kept.
 
         Args:
-            kept: (K,) booleans.
-
-        Raises:
-            ValueError: if a minimum is kept whose parent is not.
+            kept: (K,) booleans, e.g. `significant`.
         """
         parents = self.parents[kept]
-        if not kept[parents[parents >= 0]].all():
-            raise ValueError("a minimum is kept that merges with one that is not; keep by a threshold on persistence")
+        while (lost := (parents >= 0) & ~kept[parents]).any():
+            parents = np.where(lost, self.parents[parents], parents)
         renumbered = np.cumsum(kept) - 1
         return self.replaced(
             cells=self.cells[kept],

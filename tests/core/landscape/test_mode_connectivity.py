@@ -130,6 +130,13 @@ def test_steps_without_a_finite_gradient_are_left_out():
     assert np.isnan(found.straight["loss"]).any()
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_curves_can_be_trained_where_gradients_are_off(ring, mode):
+    with mode():
+        found = connect(ring, LEFT.clone(), RIGHT.clone(), steps=5)
+    assert np.array_equal(found.points, connect(ring, LEFT, RIGHT, steps=5).points)
+
+
 def test_the_model_is_left_as_it_was(ring):
     before = ring.theta()
     state = torch.get_rng_state()

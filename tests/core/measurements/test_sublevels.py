@@ -126,10 +126,11 @@ def test_a_simplified_tree_keeps_what_is_persistent_and_hangs_together(loss, thr
     assert kept[simple.parents[child]].tolist() == tree.parents[kept][child].tolist()
 
 
-def test_minima_cannot_be_kept_without_what_they_merge_with():
-    tree = merge_tree(slice_of([3, 5, 2, 4, 1, 6, 0]))
-    with pytest.raises(ValueError, match="keep by a threshold on persistence"):
-        tree.chosen(np.array([True, False, True, True]))
+def test_of_chosen_minima_each_merges_with_the_nearest_that_is_kept():
+    tree = merge_tree(slice_of([3, 5, 2, 4, 1, 6, 0]))  # 3 and 2 merge with 1, which merges with 0
+    assert tree.chosen(np.array([True, False, True, True])).parents.tolist() == [-1, 0, 0]
+    assert tree.chosen(np.array([False, True, True, False])).parents.tolist() == [-1, 0]
+    assert tree.chosen(np.array([False, False, True, True])).parents.tolist() == [-1, -1]
 
 
 def test_a_barrier_below_two_standard_errors_is_not_significant():
@@ -141,6 +142,7 @@ def test_a_barrier_below_two_standard_errors_is_not_significant():
     assert tree.errors[1:] == pytest.approx([1.0, 0.2])
     assert np.isnan(tree.errors[0])
     assert tree.significant.tolist() == [True, False, True]
+    assert tree.chosen(tree.significant).losses.tolist() == [0, 1]
     assert tree.scalars()["significant_minima"] == 2
     assert merge_tree(slice_of(loss, error=errors)).errors[1:] == pytest.approx([1.0, 1.0])
     assert merge_tree(slice_of(loss)).significant is None
