@@ -1,6 +1,8 @@
 """Slices of the loss landscape: directions, planes, and the loss on them."""
 
 from landscope.landscape.barriers import barrier, barriers_along
+from landscope.landscape.convergence import sample_convergence
+from landscope.landscape.curvature_maps import curvature_map
 from landscope.landscape.curve_planes import CurvePlane, curve_plane, curve_slice
 from landscope.landscape.curves import Curve
 from landscope.landscape.directions import (
@@ -10,6 +12,7 @@ from landscope.landscape.directions import (
     random_directions,
     sam_direction,
 )
+from landscope.landscape.ensembles import ensemble, mean_curvature, trace_check
 from landscope.landscape.inputs import adversarial_direction, adversarial_plane, of_inputs, of_layer, of_tensor
 from landscope.landscape.mode_connectivity import connect
 from landscope.landscape.normalisation import normalised
@@ -38,12 +41,15 @@ __all__ = [
     "box_counts",
     "compare_topology",
     "connect",
+    "curvature_map",
     "curve_plane",
     "curve_slice",
     "cut",
+    "ensemble",
     "gradient_direction",
     "hessian_directions",
     "loops",
+    "mean_curvature",
     "merge_tree",
     "moment_directions",
     "normalised",
@@ -57,9 +63,11 @@ __all__ = [
     "refine",
     "roughness",
     "sam_direction",
+    "sample_convergence",
     "slice1d",
     "slice2d",
     "slice3d",
+    "trace_check",
     "trainability_map",
     "trainability_maps",
     "trainability_zoom",

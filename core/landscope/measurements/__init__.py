@@ -5,6 +5,7 @@ from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
+from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
 from landscope.measurements.topology import MergeTree, Roughness
 from landscope.measurements.trainability import TrainabilityMap
 
@@ -15,11 +16,14 @@ __all__ = [
     "Connection",
     "CurvatureMap",
     "Eigenvalues",
+    "Ensemble",
+    "MeanCurvature",
     "Measurement",
     "MergeTree",
     "Projection",
     "Provenance",
     "Roughness",
+    "SampleConvergence",
     "Sharpness",
     "Slice",
     "Slice1D",
