@@ -37,7 +37,8 @@ def merge_tree_figure(tree: MergeTree, colours: Theme, *, cut: Slice2D | None = 
         return _diagram(tree, colours)
     if cut.loss.shape != tree.shape:
         raise ValueError(f"the tree is of a grid of shape {tree.shape}, got a slice of shape {cut.loss.shape}")
-    return landscape_figure(cut, colours).add_traces(merge_tree_traces(tree, colours))
+    marks = merge_tree_traces(tree, colours)
+    return landscape_figure(cut, colours).add_traces(marks)
 
 
 def merge_tree_traces(tree: MergeTree, colours: Theme) -> list[Any]:
