@@ -8,30 +8,43 @@ import plotly.graph_objects as go
 
 from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.lines import collapse_figure, series_figure, sharpness_figure, trace_figure
+from landscope.figures.sampling import convergence_figure, curvature_lines_figure, ensemble_figure
 from landscope.figures.scatter import embedding_figure
+from landscope.figures.slices import box_figure, line_figure
 from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure
-from landscope.figures.surfaces import landscape_figure
+from landscope.figures.surfaces import curvature_figure, landscape_figure
 from landscope.figures.theme import CONFIG, template, theme
 from landscope.figures.topology import merge_tree_figure
+from landscope.figures.trainability import trainability_figure
 from landscope.measurements import (
     NTK,
     Barriers,
     Collapse,
     Connection,
+    CurvatureMap,
     Eigenvalues,
+    Ensemble,
+    MeanCurvature,
     Measurement,
     MergeTree,
     Projection,
+    SampleConvergence,
     Sharpness,
+    Slice1D,
     Slice2D,
+    Slice3D,
     SpectralDensity,
     Trace,
+    TrainabilityMap,
 )
 
 __all__ = ["CONFIG", "figure", "series_figure", "template", "theme"]
 
 _BUILDERS: dict[type[Measurement], Any] = {
     Slice2D: landscape_figure,
+    Slice1D: line_figure,
+    Slice3D: box_figure,
+    CurvatureMap: curvature_figure,
     SpectralDensity: density_figure,
     Eigenvalues: eigenvalues_figure,
     Sharpness: sharpness_figure,
@@ -42,6 +55,10 @@ _BUILDERS: dict[type[Measurement], Any] = {
     Connection: connection_figure,
     Barriers: barriers_figure,
     MergeTree: merge_tree_figure,
+    TrainabilityMap: trainability_figure,
+    SampleConvergence: convergence_figure,
+    Ensemble: ensemble_figure,
+    MeanCurvature: curvature_lines_figure,
 }
 
 

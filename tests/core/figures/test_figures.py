@@ -15,12 +15,15 @@ from landscope.figures import CONFIG, figure, series_figure, theme
 from landscope.measurements import (
     NTK,
     Collapse,
+    CurvatureMap,
     Eigenvalues,
     Measurement,
     Projection,
     Provenance,
     Sharpness,
+    Slice1D,
     Slice2D,
+    Slice3D,
     Snapshot,
     SpectralDensity,
     Trace,
@@ -43,6 +46,48 @@ def plane(loss: np.ndarray | None = None, **changes: Any) -> Slice2D:
         "axes": ("first", "second"),
     }
     return Slice2D(**(fields | changes))
+
+
+def line(loss: np.ndarray, **changes: Any) -> Slice1D:
+    fields: dict[str, Any] = {
+        "provenance": SOURCE,
+        "alpha": np.linspace(-1, 1, len(loss)),
+        "loss": loss,
+        "centre_loss": 1.0,
+        "plane": "random",
+        "normalisation": "filter",
+        "axes": ("first",),
+    }
+    return Slice1D(**(fields | changes))
+
+
+def box() -> Slice3D:
+    axis = np.linspace(-1, 1, 5)
+    a, b, c = np.meshgrid(axis, 2 * axis, 3 * axis, indexing="ij")
+    return Slice3D(
+        provenance=SOURCE,
+        alpha=axis,
+        beta=2 * axis,
+        gamma=3 * axis,
+        loss=np.exp(a + b**2 - c),
+        centre_loss=1.0,
+        plane="given",
+        normalisation="none",
+        axes=("first", "second", "third"),
+    )
+
+
+def curvature() -> CurvatureMap:
+    largest = np.array([[2.0, 4.0], [1.0, np.nan]])
+    return CurvatureMap(
+        provenance=SOURCE,
+        alpha=np.array([0.0, 1.0]),
+        beta=np.array([0.0, 1.0]),
+        largest=largest,
+        smallest=np.array([[-1.0, -1.0], [0.0, 1.0]]),
+        residuals=np.full((2, 2), 0.01),
+        axes=("first", "second"),
+    )
 
 
 def density() -> SpectralDensity:
@@ -86,6 +131,9 @@ def projection(classes: int, dimensions: int = 2) -> Projection:
 def everything() -> Iterator[Measurement]:
     yield plane()
     yield plane(path=np.array([[0.9, 1.0], [0.5, 0.2]]), path_steps=np.array([0, 3]), explained=0.8, plane="trajectory")
+    yield line(np.array([3.0, 1.0, 2.0]))
+    yield box()
+    yield curvature()
     yield density()
     yield Eigenvalues(
         provenance=SOURCE,
@@ -161,10 +209,100 @@ def test_what_has_no_picture_says_so() -> None:
 def test_rows_of_the_slice_run_along_alpha() -> None:
     drawn = figure(plane()).data[0]
     z = np.array(drawn.z, dtype=float)
-    assert z.shape == (len(drawn.y), len(drawn.x)) == (7, 5)
-    i, j = 4, 1
+    assert z.shape == (len(drawn.y), len(drawn.x)) == (67, 65)
+    i, j = 48, 11  # computed: alpha 0.5, beta -4/3
+    assert (drawn.x[i], drawn.y[j]) == pytest.approx((0.5, -4 / 3))
     expected = 0.01 + drawn.x[i] ** 2 + 10 * drawn.y[j] ** 2
     assert 10 ** z[j, i] == pytest.approx(expected, rel=1e-12)
+    assert drawn.text[j, i].endswith("computed")
+    assert "interpolated" in drawn.text[j, i + 1]
+
+
+def test_logarithms_are_drawn_between_computed_points() -> None:
+    # exp of a cubic is what splines of the logarithm are exact for; of the loss they are not.
+    alpha, beta = np.linspace(-1, 1, 9), np.linspace(-2, 2, 9)
+
+    def loss(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.exp(3 * a[:, None] ** 3 - a[:, None] * b[None, :] + b[None, :] ** 2)
+
+    drawn = figure(plane(loss(alpha, beta), alpha=alpha, beta=beta)).data[0]
+    z = np.array(drawn.z, dtype=float)
+    drawn_loss = 10**z.T
+    assert drawn_loss == pytest.approx(loss(np.array(drawn.x), np.array(drawn.y)), rel=1e-9)
+
+
+def test_losses_within_two_errors_of_the_centre_are_shaded() -> None:
+    # On a bowl r^2 with an error of r / 10 the loss is not told apart up to r = 0.2.
+    alpha = np.linspace(-1, 1, 65)
+    radius = np.hypot(alpha[:, None], alpha[None, :])
+    measured = plane(1 + radius**2, alpha=alpha, beta=alpha, contrast_error=radius / 10, centre_loss=1.0)
+    drawn = figure(measured)
+    shaded = next(trace for trace in drawn.data if trace.name == "not told apart from the centre")
+    np.testing.assert_array_equal(np.array(shaded.z).T < 1, radius < 0.2)
+    assert "not told apart" in drawn.data[0].text[32, 32]
+    assert "not told apart" not in drawn.data[0].text[32, 40]
+
+
+def test_other_quantities_are_drawn_by_their_names() -> None:
+    share = np.linspace(0, 1, 35).reshape(5, 7)
+    measured = plane(accuracy=share, metrics={"test/loss": share + 1, "<b>": share})
+    drawn = figure(measured, show="accuracy").data[0]
+    assert (drawn.zmin, drawn.zmax) == (0, 1)
+    assert np.array(drawn.z).T[::16, ::11] == pytest.approx(share)
+    assert figure(measured, show="test/loss").data[0].colorbar.title.text == "test loss (log scale)"
+    assert figure(measured, show="<b>").data[0].colorbar.title.text == "&lt;b&gt;"
+    with pytest.raises(ValueError, match="show must be one of 'loss', 'test/loss', '<b>', 'accuracy', got 'nothing'"):
+        figure(measured, show="nothing")
+
+
+def test_path_is_paler_away_from_the_plane_and_tells_its_own_losses() -> None:
+    path = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 0.0]])
+    measured = plane(
+        path=path,
+        path_steps=np.array([0, 5, 9]),
+        path_distances=np.array([0.0, 1.5, 0.0]),
+        path_losses=np.array([3.0, 2.0, 1.0]),
+        gram=np.array([[4.0, 0.0], [0.0, 1.0]]),
+    )
+    drawn = next(trace for trace in figure(measured).data if trace.name == "path")
+    # In weight space the first point is 2 from the centre, the second sqrt(1 + 1/4 + 9/4).
+    assert drawn.marker.opacity == pytest.approx([1.0, 1 - 0.85 * 1.5 / 2.0, 1.0])
+    assert drawn.text[1] == "path, step 5<br>its own loss 2<br>1.5 away from the plane"
+
+
+def test_failed_checks_and_cautions_are_on_the_picture() -> None:
+    checks = (("centre", "fail", "0.1 and 0.2 <b>"), ("batch norm", "note", "2 layers"), ("angle", "pass", "0"))
+    (remark,) = figure(plane(checks=checks)).layout.annotations
+    assert remark.text.startswith("check failed: centre: 0.1 and 0.2 &lt;b&gt;<br>batch norm: on a random plane")
+    assert not figure(plane(checks=checks[1:], plane="hessian")).layout.annotations
+
+
+def test_line_has_its_computed_points_and_two_standard_errors_either_way() -> None:
+    loss = np.array([4.0, 2.0, 1.0, 2.0, np.nan])
+    drawn = {trace.name: trace for trace in figure(line(loss, error=0.1 * loss)).data}
+    assert drawn["computed"].y[:4] == pytest.approx(loss[:4])
+    upper, lower = drawn["± 2 standard errors"], drawn["lower"]
+    assert upper.y[0] == pytest.approx(4.8)
+    assert lower.y[0] == pytest.approx(3.2)
+    assert (drawn["these weights"].x[0], drawn["these weights"].y[0]) == (0, 1)
+    assert list(drawn["1 of 5 not finite"].x) == [1.0]
+
+
+def test_surfaces_in_a_box_are_where_the_losses_are() -> None:
+    drawn = figure(box()).data[0]
+    x, y, z, value = (np.array(column) for column in (drawn.x, drawn.y, drawn.z, drawn.value))
+    assert len(value) == 25**3
+    assert value == pytest.approx((x + y**2 - z) / np.log(10), abs=1e-9)
+    levels = np.linspace(drawn.isomin, drawn.isomax, drawn.surface.count)
+    assert levels == pytest.approx(np.linspace(-4, 8, 7)[1:-1] / np.log(10))
+
+
+def test_curvature_map_is_a_ratio_from_zero_to_one() -> None:
+    drawn = figure(curvature())
+    heat = drawn.data[0]
+    assert (heat.zmin, heat.zmax) == (0, 1)
+    np.testing.assert_array_equal(np.array(heat.z, dtype=float), [[0.5, 0.0], [0.25, np.nan]])
+    assert drawn.data[1].name == "1 of 4 not finite"
 
 
 def test_path_lies_on_the_surface_and_breaks_off_outside() -> None:
@@ -207,7 +345,12 @@ def test_cells_that_are_not_finite_are_marked_and_counted() -> None:
     marks = next(trace for trace in drawn.data if "not finite" in (trace.name or ""))
     assert marks.name == "2 of 35 not finite"
     assert sorted(zip(marks.x, marks.y, strict=True)) == [(-1.0, -2.0), (0.0, 0.0)]
-    assert np.isnan(np.array(drawn.data[0].z, dtype=float)).sum() == 2
+    # Nothing is drawn between such a point and those beside it: in one cell at the corner, in four inside.
+    empty = np.isnan(np.array(drawn.data[0].z, dtype=float)).T
+    cells = np.zeros((65, 67), bool)
+    cells[:16, :11] = True
+    cells[17:48, 23:44] = True
+    np.testing.assert_array_equal(empty, cells)
 
 
 def test_slice_without_any_finite_loss_still_draws() -> None:
