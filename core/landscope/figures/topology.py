@@ -59,9 +59,7 @@ def merge_tree_traces(tree: MergeTree, colours: Theme) -> list[Any]:
     x, y = ways.reshape(-1, 2).T
     dark, light = "#1c2128", "#ffffff"
     return [
-        go.Scatter(
-            x=x, y=y, mode="lines", line={"width": 1.2, "color": light, "dash": "dot"}, hoverinfo="skip", name="merges"
-        ),
+        go.Scatter(x=x, y=y, mode="lines", line={"width": 1.5, "color": light}, hoverinfo="skip", name="merges"),
         go.Scatter(
             x=tree.saddles[merging, 0],
             y=tree.saddles[merging, 1],
