@@ -1,5 +1,6 @@
 """Slices of the loss landscape: directions, planes, and the loss on them."""
 
+from landscope.landscape.alignment import Matching, aligned, weight_matching
 from landscope.landscape.barriers import barrier, barriers_along
 from landscope.landscape.convergence import sample_convergence
 from landscope.landscape.curvature_maps import curvature_map
@@ -18,6 +19,7 @@ from landscope.landscape.mode_connectivity import connect
 from landscope.landscape.normalisation import normalised
 from landscope.landscape.slices import cut, refine, slice1d, slice2d, slice3d, trajectory_cut, trajectory_slice
 from landscope.landscape.snapshots import Plane, plane_between, plane_through
+from landscope.landscape.symmetries import permutable_axes
 from landscope.landscape.trainability import Axis, trainability_map, trainability_maps, trainability_zoom
 from landscope.landscape.trajectories import PathProjection, project_path, trajectory_plane
 from landscope.measurements.diagrams import TopologyComparison, compare_topology
@@ -30,11 +32,13 @@ __all__ = [
     "BoxCounts",
     "Curve",
     "CurvePlane",
+    "Matching",
     "PathProjection",
     "Plane",
     "TopologyComparison",
     "adversarial_direction",
     "adversarial_plane",
+    "aligned",
     "barrier",
     "barriers_along",
     "boundary_of",
@@ -56,6 +60,7 @@ __all__ = [
     "of_inputs",
     "of_layer",
     "of_tensor",
+    "permutable_axes",
     "plane_between",
     "plane_through",
     "project_path",
@@ -74,4 +79,5 @@ __all__ = [
     "trajectory_cut",
     "trajectory_plane",
     "trajectory_slice",
+    "weight_matching",
 ]
