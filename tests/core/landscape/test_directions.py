@@ -216,3 +216,26 @@ def test_optimisers_without_moments_are_refused_by_name():
         moment_directions(objective, scaled)
     with pytest.raises(ValueError, match="holds none of the objective's parameters"):
         moment_directions(objective, torch.optim.Adam([nn.Parameter(torch.ones(1))]))
+
+
+def test_directions_on_a_quadratic_have_the_losses_they_promise():
+    torch.manual_seed(6)
+    inputs, targets = torch.randn(9, 4).double(), torch.randn(9, 2).double()
+    model = nn.Linear(4, 2).double()
+    objective = Objective(model, nn.MSELoss(), (inputs, targets))
+    theta, base = objective.theta(), objective.value()
+    H = explicit.hessian(model, lambda model: nn.functional.mse_loss(model(inputs), targets))
+    g = objective.gradient()
+    values = torch.linalg.eigvalsh(H)
+    steps = torch.tensor([-2.0, 0.5, 3.0]).double()[:, None]
+    for direction, curvature in zip(
+        hessian_directions(objective, end="both", tolerance=1e-12), values[[-1, 0]], strict=True
+    ):
+        expected = base + steps[:, 0] * (g @ direction) + steps[:, 0] ** 2 * curvature / 2
+        torch.testing.assert_close(objective.values(theta + steps * direction), expected)
+    bend = g @ H @ g / g.norm() ** 2
+    downhill = base - steps[:, 0] * g.norm() + steps[:, 0] ** 2 * bend / 2
+    torch.testing.assert_close(objective.values(theta + steps * gradient_direction(objective)), downhill)
+    rho = 0.2
+    ascended = objective.value(theta + sam_direction(objective, rho))
+    assert ascended == pytest.approx(float(base + rho * g.norm() + rho**2 * bend / 2))
