@@ -25,6 +25,7 @@ _SCALE = [
     (1.0, "#5c1a02"),
 ]
 """Blue converges and orange diverges, which every kind of colour vision tells apart; the slower, the paler."""
+_MOST_EDGES = 1000
 _DEEP = 1e-3  # of a coordinate: ranges narrower than that are labelled by the distance from their middle
 
 
@@ -67,23 +68,17 @@ def _map(measured: TrainabilityMap, colours: Theme) -> go.Figure:
         colorscale=_SCALE,
         colorbar={
             "tickvals": [-1, -_GAP, _GAP, 1],
-            "ticktext": ["converges fast", "slowly", "diverges slowly", "fast"],
+            "ticktext": ["converges<br>fast", "slowly", "slowly", "diverges<br>fast"],
         },
         customdata=np.stack([measured.loss_ratio.T, np.where(measured.converged, "converged", "diverged").T], axis=-1),
         hovertemplate="%{x:.6g}, %{y:.6g}<br>%{customdata[1]}, final loss %{customdata[0]:.3g} of the first"
         "<extra></extra>",
         name="score",
     )
-    figure.add_contour(
-        x=x,
-        y=y,
-        z=measured.converged.T.astype(float),
-        contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
-        line={"color": "#1c2128", "width": 0.7, "smoothing": 0},
-        showscale=False,
-        hoverinfo="skip",
-        name="boundary",
-    )
+    edges = _edges(measured.converged, x, y)
+    if edges.shape[1] <= 3 * _MOST_EDGES:  # of more, lines would hide the colours, which show the boundary as well
+        line = {"color": "#1c2128", "width": 0.8}
+        figure.add_scatter(x=edges[0], y=edges[1], mode="lines", line=line, hoverinfo="skip", name="boundary")
     return figure
 
 
@@ -100,7 +95,12 @@ def _dimension(measured: TrainabilityMap, colours: Theme) -> go.Figure:
         layout={
             "template": template(colours),
             "title": {"text": f"box-counting dimension {_with_error(measured)}"},
-            "xaxis": {"title": {"text": "side of a box (steps of the grid)"}, **log_axis(sizes.min(), sizes.max())},
+            "xaxis": {
+                "title": {"text": "side of a box (steps of the grid)"},
+                **log_axis(sizes.min(), sizes.max()),
+                "tickvals": sizes,
+                "ticktext": [number(size) for size in sizes],
+            },
             "yaxis": {"title": {"text": "boxes on the boundary"}, **log_axis(counts.min(), counts.max())},
             "showlegend": False,
         }
@@ -137,11 +137,22 @@ def _equalised(measured: TrainabilityMap) -> NDArray[np.float64]:
     return height
 
 
+def _edges(converged: NDArray[np.bool_], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, 3 E) the E sides of cells with unlike cells on either side: both ends of each, and a NaN to part them."""
+    dx, dy = x[1] - x[0], y[1] - y[0]
+    i, j = np.nonzero(converged[1:] != converged[:-1])
+    upright = np.stack([x[i] + dx / 2, y[j] - dy / 2, x[i] + dx / 2, y[j] + dy / 2])
+    i, j = np.nonzero(converged[:, 1:] != converged[:, :-1])
+    level = np.stack([x[i] - dx / 2, y[j] + dy / 2, x[i] + dx / 2, y[j] + dy / 2])
+    ends = np.concatenate([upright, level], axis=1)
+    return np.stack([ends[:2], ends[2:], np.full_like(ends[:2], np.nan)], axis=-1).reshape(2, -1)
+
+
 def _caption(measured: TrainabilityMap) -> str:
     share = f"{100 * measured.converged.mean():.0f} % converge"
     boundary = measured.boundary
     rough = f"; boundary of dimension {_with_error(measured)}" if boundary.any() else "; no boundary here"
-    lines = [f"{measured.training or 'training'}, {measured.steps} steps: {share}{rough}"]
+    lines = [f"{measured.training or 'training'}, {measured.steps} steps", share + rough]
     if measured.exhausted:
         lines.append(
             f"float64 is exhausted: neighbouring points are {measured.separation:.0f} numbers apart, "
