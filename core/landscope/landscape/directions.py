@@ -221,7 +221,8 @@ def _adam_step(state: dict[str, Any], group: dict[str, Any]) -> Tensor:
     count = float(state["step"])
     beta1, beta2 = (float(beta) for beta in group["betas"])
     second: Tensor = state["max_exp_avg_sq"] if "max_exp_avg_sq" in state else state["exp_avg_sq"]
-    root = torch.sqrt(second.float() / (1 - beta2**count)) + float(group["eps"])
+    wide = second.to(torch.promote_types(second.dtype, torch.float32))
+    root = torch.sqrt(wide / (1 - beta2**count)) + float(group["eps"])
     step: Tensor = -float(group["lr"]) / (1 - beta1**count) * state["exp_avg"] / root
     return step
 

@@ -185,7 +185,7 @@ def test_moments_of_adam_are_its_first_moment_and_its_last_step(amsgrad):
     moment = torch.cat([optimizer.state[p]["exp_avg"].flatten() for p in objective.model.parameters()])
     directions = moment_directions(objective, optimizer)
     torch.testing.assert_close(directions[0], -moment / moment.norm())
-    torch.testing.assert_close(directions[1], step / step.norm(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(directions[1], step / step.norm(), atol=1e-12, rtol=0)
 
 
 def test_moments_of_sgd_are_its_momentum_and_frozen_parameters_have_none():
