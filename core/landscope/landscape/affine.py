@@ -18,6 +18,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from landscope.landscape.pooling import POOLS
+
 __all__ = ["FirstLayers", "LinearCall", "Survey", "replaying", "survey"]
 
 # Linear in their second argument for a fixed first one; a third, where there is one, is a bias.
@@ -60,12 +62,14 @@ class Survey:
         hidden: A function by which the pass learnt a number from tensors that depend on weights, and so could decide
             what to do by it; None if there was none.
         bytes: Size of the largest tensor that depends on weights.
+        pools: Whether it pools by maxima.
     """
 
     calls: dict[int, LinearCall] = field(default_factory=dict)
     elsewhere: set[str] = field(default_factory=set)
     hidden: str | None = None
     bytes: int = 0
+    pools: bool = False
 
 
 @torch.no_grad()
@@ -98,6 +102,7 @@ class _Follow(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
+        self._found.pools |= func in POOLS
         leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         depends = any(self._depends(leaf) for leaf in leaves)
         call = self._linear_call(func, args, kwargs) if depends else None

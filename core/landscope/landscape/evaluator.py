@@ -179,7 +179,8 @@ class PlaneEvaluator:
     @contextmanager
     def _fast_kernels(self) -> Iterator[None]:
         """Within, operators may take the kernels that have no second derivative, which values do not need."""
-        pooling = SlicedPooling() if self.objective.layout.device.type == "cpu" else nullcontext()
+        sliced = self._survey.pools and self.objective.layout.device.type == "cpu"
+        pooling = SlicedPooling() if sliced else nullcontext()
         with sdpa_kernel(_ATTENTION), pooling:
             yield
 

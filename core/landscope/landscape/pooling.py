@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["SlicedPooling"]
+__all__ = ["POOLS", "SlicedPooling"]
 
-_POOLS = frozenset({functional.max_pool2d, torch.max_pool2d})
+POOLS = frozenset({functional.max_pool2d, torch.max_pool2d})
 _NAMES = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 
 
@@ -28,7 +28,7 @@ class SlicedPooling(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _POOLS:
+        if func in POOLS:
             given = dict(zip(_NAMES, args, strict=False)) | dict(kwargs)
             window = _window(given)
             if window is not None:
