@@ -107,7 +107,7 @@ def settling(
 
     # What one example adds to a height: its loss, or its share in the logarithm of the mean.
     shares = rows / means[:, None] if logarithmic else rows
-    slopes = [np.polyfit(np.log(at), np.log(each), 1, w=np.sqrt(count - at))[0] for each in changes]
+    slopes = [_exponent(at, each, count) for each in changes]
     return {
         "sizes": at,
         "changes": changes.mean(axis=0),
@@ -123,6 +123,15 @@ def settling(
         "orders": orders,
         "logarithmic": logarithmic,
     }
+
+
+def _exponent(sizes: NDArray[np.int64], changes: Array, count: int) -> float:
+    """Of the changes' decay with sqrt(k (k + 1)), each weighted by the examples it is a mean over."""
+    known = changes > 0
+    if known.sum() < 2:
+        return float("nan")
+    at = sizes[known]
+    return float(np.polyfit(np.log(at * (at + 1.0)) / 2, np.log(changes[known]), 1, w=np.sqrt(count - at))[0])
 
 
 def _needed(shares: Array, allowed: float) -> float:

@@ -17,8 +17,8 @@ class SampleConvergence(Measurement):
     """How a slice settles as examples are added to those it averages over.
 
     L_k is the mean loss of the first k examples in random order. For independent examples
-    E |L_{k+1} - L_k| = c / sqrt(k (k + 1)), a slope of -1 on logarithmic axes; for normally distributed losses of
-    standard deviation s, c = s sqrt(2 / pi).
+    E |L_{k+1} - L_k| = c / sqrt(k (k + 1)), an exponent of -1; for normally distributed losses of standard deviation s,
+    c = s sqrt(2 / pi).
 
     Heights are what a picture shows: log L where the losses of all points are positive, else L. The range is that of
     the heights over the slice.
@@ -27,7 +27,7 @@ class SampleConvergence(Measurement):
         sizes: (S,) numbers k of examples.
         changes: (S,) |L_{k+1} - L_k|, mean over the slice, over the orders, and over what example may come next.
         changes_scatter: (S,) standard deviation of that over the orders.
-        slope: Exponent of the changes' decay with k, by least squares on logarithmic axes.
+        slope: Exponent of the changes' decay with sqrt(k (k + 1)), by least squares on logarithmic axes.
         slope_error: Its standard error over the orders.
         distances: (S,) how far the heights are from those of all examples, as a share of the range: 95th percentile
             over the slice, mean over the orders.

@@ -132,6 +132,13 @@ def test_a_network_s_convergence_is_that_of_its_examples_losses():
     assert set(found.scalars()) == {"slope", "needed", "contrasts_needed"}
 
 
+def test_examples_that_are_all_alike_are_settled_at_once():
+    found = settled(np.array([[1.0], [2.0]]) * np.ones((2, 10)))
+    assert (found["changes"] == 0).all()
+    assert np.isnan(found["slope"])
+    assert (found["needed"], found["contrasts_needed"]) == (1, 1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

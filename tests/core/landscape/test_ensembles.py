@@ -134,6 +134,23 @@ def test_a_trace_of_something_else_is_refused():
     assert "100 random unit slices" in words
 
 
+def test_kinks_are_curved_to_slices_and_flat_to_the_hessian():
+    """L = |theta_1| along d, whose second difference at zero is 2 |d_1| / h; no Hessian knows of it."""
+    theta = torch.randn(12, dtype=torch.float64)
+    objective = of_weights(lambda weights: (weights[0] - theta[0]).abs() + weights.square().sum())
+    found = mean_curvature(objective, 50, step=0.1, theta=theta)
+    hessian = trace(objective, probes=10, theta=theta)
+    assert hessian.value / found.size == pytest.approx(2)
+    generator = torch.Generator().manual_seed(0)
+    rows = [torch.randn(1, 12, dtype=torch.float64, generator=generator)[0] for _ in range(50)]
+    kink = np.array([float(2 * (row / row.norm())[0].abs() / 0.1) for row in rows])
+    np.testing.assert_allclose(found.curvatures, 2 + kink * (4 - 0.5) / 3, rtol=1e-9)
+    assert trace_check(found, hessian)[1] == "fail"
+    verdict = trace_check(found, hessian, kinks=True)
+    assert verdict[1] == "note"
+    assert "kinks" in verdict[2]
+
+
 def test_bad_arguments_are_named():
     objective, _, _ = network(nn.Tanh, torch.float64)
     for call, message in (
