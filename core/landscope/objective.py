@@ -12,13 +12,12 @@ from torch import Tensor, nn
 
 from landscope.batch_norm import BATCH_NORM_POLICIES, BatchNormPolicy, recomputed_buffers
 from landscope.batches import batch_size_of, collect, to_device
-from landscope.classes import Classification
 from landscope.derivatives import Operator, accumulator, blockwise, derivative, ggn_operator, hessian_operator
 from landscope.evaluation import Forward, Loss, ModelFunction, default_target, per_example
 from landscope.isolation import activations_kept, autograd_tensors
 from landscope.parameters import ParameterLayout
 from landscope.points import PointEvaluator, averages
-from landscope.validity import check_loss, check_mean, check_reduction, check_repeats
+from landscope.validity import check_batch
 from landscope.work import Meter, Work
 
 __all__ = ["Objective", "Work"]
@@ -384,24 +383,14 @@ class Objective:
     # Checks
 
     def _check(self) -> None:
-        """Evaluates the first batch twice, so that what cannot be measured is refused before anything is."""
-        check_reduction(self.loss)
+        """Evaluates the first batch, so that what cannot be measured is refused before anything is."""
         batch = to_device(self.batches.items[0], self.layout.device)
         with self._isolated(), torch.enable_grad():
             leaf = self.theta().requires_grad_()
             named = self.layout.unflatten(leaf)
-            try:
+
+            def output() -> Any:
                 buffers = None if self.batch_norm != "recompute" else self._recomputed_buffers(named)
-                output, again = (self.function(named, batch, buffers) for _ in range(2))
-                target = self.target(batch)
-                loss = self.loss(output, target)
-            except Exception as failure:
-                failure.add_note(
-                    f"while evaluating the objective on its first batch of {batch_size_of(batch, self.target)} examples"
-                )
-                raise
-            check_loss(loss)
-            check_repeats(output, again)
-            with torch.no_grad():
-                check_mean(self.loss, output, target, float(loss.detach()))
-                self.classes = Classification.of(output, target, self.loss)
+                return self.function(named, batch, buffers)
+
+            self.classes = check_batch(output, lambda: self.target(batch), self.loss, batch_size_of(batch, self.target))

@@ -4,17 +4,49 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from landscope.classes import Classification
 from landscope.evaluation import Loss, setting
 
-__all__ = ["check_loss", "check_mean", "check_reduction", "check_repeats"]
+__all__ = ["check_batch", "check_loss", "check_mean", "check_reduction", "check_repeats"]
 
 logger = logging.getLogger(__name__)
+
+
+def check_batch(
+    evaluate: Callable[[], Any], target_of: Callable[[], Any], loss: Loss, size: int
+) -> Classification | None:
+    """Refuses a model or loss that cannot be measured on a batch; returns how its outputs name classes.
+
+    Args:
+        evaluate: Calls the model on the batch, with parameters that have gradients.
+        target_of: What the loss compares with.
+        loss: The user's loss.
+        size: Number of examples in the batch.
+
+    Raises:
+        ValueError: as the checks below do.
+        TypeError: likewise.
+    """
+    check_reduction(loss)
+    try:
+        output, again = evaluate(), evaluate()
+        target = target_of()
+        value = loss(output, target)
+    except Exception as failure:
+        failure.add_note(f"while evaluating the objective on its first batch of {size} examples")
+        raise
+    check_loss(value)
+    check_repeats(output, again)
+    with torch.no_grad():
+        check_mean(loss, output, target, float(value.detach()))
+        return Classification.of(output, target, loss)
 
 
 def check_reduction(loss: Loss) -> None:

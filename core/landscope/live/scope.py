@@ -21,6 +21,7 @@ from landscope.dynamics import Finding, Series, diagnose
 from landscope.evaluation import Forward, Loss, default_target
 from landscope.isolation import BatchNormPolicy
 from landscope.live.budget import Budget
+from landscope.live.preparation import FEWEST, affordable, collected, described, gradient_seconds
 from landscope.live.probes import Probe, Result, Watched, default_probes
 from landscope.live.progress import ProgressLine
 from landscope.live.trajectory import Trajectory
@@ -36,10 +37,6 @@ logger = logging.getLogger(__name__)
 _LOSS_INTERVAL = 0.1
 _FINDING_INTERVAL = 1.0
 _PAUSE_POLL = 0.05
-# Unless told, curvature and the like use between so few and so many examples, as long as a gradient over them takes no
-# longer than this many seconds.
-_FEWEST, _MOST, _QUICK = 32, 1024, 0.05
-_BYTES = 2**28  # of training data kept for measuring
 
 
 def watch(
@@ -94,28 +91,28 @@ def watch(
     Raises:
         ValueError: for objectives that cannot be measured (see `Objective`), or an overhead that is not positive.
     """
-    options = {"forward": forward, "target": target, "batch_norm": batch_norm, "batch_size": _FEWEST}
-    everything = _collected(model, loss_fn, train, examples, options)
-    count = _affordable(everything) if examples is None else examples
+    options = {"forward": forward, "target": target, "batch_norm": batch_norm, "batch_size": FEWEST}
+    everything = collected(model, loss_fn, train, examples, options)
+    count = affordable(everything) if examples is None else examples
     held_out = None
     if test is not None:
         held_out = Objective(model, loss_fn, test, examples=4 * count, split="test", **options)  # type: ignore[arg-type]
         held_out = held_out.sample(4 * count)
     whole, focus = everything.sample(4 * count), everything.sample(count)
     trajectory = Trajectory(whole.layout.size, whole.layout.dtype.itemsize)
-    few = max(_FEWEST, count // 4)
+    few = max(FEWEST, count // 4)
     test_sketch = None if held_out is None else held_out.sample(few)
     watched = Watched(whole, held_out, focus, focus.sample(few), test_sketch, optimizer, trajectory)
     probes = default_probes() if probes is None else probes
     budget = Budget(overhead, {probe.name: probe.weight for probe in probes})
-    seconds = _gradient_seconds(focus)
+    seconds = gradient_seconds(focus)
     for probe in probes:
         budget.expect(probe.name, probe.gradients * seconds)
     writer = RunWriter.create(
         runs or os.environ.get("LANDSCOPE_RUNS", "runs"),
         name=name or recipe or Path(sys.argv[0]).stem or "run",
         recipe=recipe,
-        config={**_described(whole, held_out, optimizer), **(config or {})},
+        config={**described(whole, held_out, optimizer), **(config or {})},
     )
     shown = bool(os.environ.get("LANDSCOPE_PROGRESS")) if progress is None else progress
     return Scope(watched, writer, probes, budget, total_steps, ProgressLine() if shown else None)
@@ -359,46 +356,3 @@ class Scope:
         if self._progress is not None:
             self._progress.end()
             self._progress = None
-
-
-def _collected(
-    model: nn.Module, loss_fn: Loss, train: Any, examples: int | None, options: Mapping[str, Any]
-) -> Objective:
-    """The training objective on as many examples as may be wanted and fit the memory for them."""
-    most = examples or _MOST
-    if examples is None and not isinstance(train, Iterator):  # what can be read once only is read once
-        few = Objective(model, loss_fn, train, examples=_FEWEST, **options).batches
-        most = min(_MOST, max(_FEWEST, _BYTES * few.examples // max(few.nbytes, 1) // 4))
-    return Objective(model, loss_fn, train, examples=4 * most, split="train", **options)
-
-
-def _affordable(objective: Objective) -> int:
-    """The largest number of examples, doubling from the fewest, whose gradient is quick."""
-    count = _FEWEST
-    _gradient_seconds(objective.sample(count))  # the first one also fills caches
-    while count < min(_MOST, objective.examples) and 2 * _gradient_seconds(objective.sample(count)) < _QUICK:
-        count *= 2
-    return count
-
-
-def _gradient_seconds(objective: Objective) -> float:
-    began = time.perf_counter()
-    objective.gradient()
-    return time.perf_counter() - began
-
-
-def _described(train: Objective, test: Objective | None, optimizer: Optimizer | None) -> dict[str, Any]:
-    """What is worth knowing of a training, read off the objects themselves."""
-    described: dict[str, Any] = {
-        "model": type(train.model).__name__,
-        "parameters": train.layout.size,
-        "train_examples": train.examples,
-        "test_examples": 0 if test is None else test.examples,
-        "device": str(train.layout.device),
-    }
-    if optimizer is not None:
-        plain = {
-            key: value for key, value in optimizer.defaults.items() if isinstance(value, int | float | str | tuple)
-        }
-        described["optimizer"] = {"name": type(optimizer).__name__, **plain}
-    return described

@@ -258,7 +258,7 @@ class Counted(torch.utils.data.Dataset):
 
 
 def test_no_more_of_a_large_data_set_is_read_than_fits_the_memory_for_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("landscope.live.scope._BYTES", 2**20)
+    monkeypatch.setattr("landscope.live.preparation._BYTES", 2**20)
     data = Counted()
     with watch(nn.Linear(1024, 1), nn.MSELoss(), data, probes=[], runs=tmp_path) as scope:
         scope.step(0.0)
