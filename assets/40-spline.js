@@ -1,5 +1,5 @@
-// Cubic splines, not-a-knot: the third derivative is continuous at the second knot and the last but one. Three knots make
-// a parabola, two a line. An interpolant is linear in its values, so it is kept as a matrix that serves every row alike.
+// Cubic splines, not-a-knot: the third derivative is continuous at the second knot and the last but one. Three knots
+// make a parabola, two a line. An interpolant is linear in its values, so it is a matrix, which serves every row alike.
 landscope.spline = (() => {
   // Solves A X = B for dense A (n, n) and B (n, columns), both lists of rows, by elimination with partial pivoting.
   const solve = (A, B) => {
@@ -43,7 +43,9 @@ landscope.spline = (() => {
 
   // Lagrange's polynomials at x: the weights of values at the knots in the one polynomial through all of them.
   const lagrange = (knots, x) =>
-    knots.map((knot) => knots.reduce((part, other) => (other === knot ? part : (part * (x - other)) / (knot - other)), 1));
+    knots.map((knot) =>
+      knots.reduce((part, other) => (other === knot ? part : (part * (x - other)) / (knot - other)), 1),
+    );
 
   // The matrices (points, knots) that take values at ascending knots to the interpolant at points, by straight lines
   // and by cubics.

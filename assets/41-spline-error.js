@@ -1,5 +1,5 @@
-// How far a relief drawn between computed points may be from the truth, told by those points themselves. The estimate of
-// landscope.measurements.interpolation, averaged over the whole grid: e = 2 sqrt((e1 / r)^2 + (0.7 d)^2).
+// How far a relief drawn between computed points may be from the truth, told by those points themselves. The estimate
+// of landscope.measurements.interpolation, averaged over the whole grid: e = 2 sqrt((e1 / r)^2 + (0.7 d)^2).
 landscope.splineError = (() => {
   const { spline } = landscope;
   const GAINS = [2, 16],
@@ -12,16 +12,20 @@ landscope.splineError = (() => {
   const pick = (list, kept) => kept.map((index) => list[index]);
   const halved = (knots) => range(knots.length).filter((index) => index % 2 === 0 || index === knots.length - 1);
 
-  // What the spline through every other point misses at the others. Heights that are not finite are NaN in `values`, and
-  // have a stand-in in `filled`; what lies beside one of them says nothing.
+  // What the spline through every other point misses at the others. Heights that are not finite are NaN in `values`,
+  // and have a stand-in in `filled`; what lies beside one of them says nothing.
   const leftOut = (x, y, values, filled) => {
     const keptX = halved(x),
       keptY = halved(y);
     const guess = spline.grid(pick(x, keptX), pick(y, keptY), pick(filled, keptX).map((row) => pick(row, keptY)), x, y);
     const around = (count, index) => [index - 1, index, index + 1].filter((one) => one >= 0 && one < count);
-    const sound = (i, j) => around(x.length, i).every((a) => around(y.length, j).every((b) => !Number.isNaN(values[a][b])));
+    const sound = (i, j) =>
+      around(x.length, i).every((a) => around(y.length, j).every((b) => !Number.isNaN(values[a][b])));
     return values.flatMap((row, i) =>
-      row.flatMap((value, j) => ((keptX.includes(i) && keptY.includes(j)) || !sound(i, j) ? [] : [guess[i][j] - value])),
+      row.flatMap((value, j) => {
+        const kept = keptX.includes(i) && keptY.includes(j);
+        return kept || !sound(i, j) ? [] : [guess[i][j] - value];
+      }),
     );
   };
   // How far the polynomial through its neighbours misses each point of a line: kinks, which no refinement smooths.

@@ -1,7 +1,8 @@
-// The numbers of a slice as they are drawn: its quantities, the scale they share, and the relief between computed points.
+// The numbers of a slice as they are drawn: its quantities, their scale, and the relief between computed points.
 landscope.heights = (() => {
   const { spline, splineError, format } = landscope;
   const FINE = 64; // intervals a side that are drawn, at least
+  const KEPT = 6; // slices whose reliefs are kept
 
   // Texts of a run as plotly shows them: it would read some tags.
   const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
@@ -66,7 +67,7 @@ landscope.heights = (() => {
   };
   const matrix = ({ data, shape: [rows, columns] }) =>
     Array.from({ length: rows }, (_, i) => Array.from(data.subarray(i * columns, (i + 1) * columns)));
-  // Holes take the value of a neighbour, layer by layer from where there is one: for the spline alone, never to be seen.
+  // Holes take their neighbours' mean, layer by layer from where there is one: for the spline alone, never to be seen.
   const filled = (values) => {
     const made = values.map((row) => [...row]);
     const neighbours = (i, j) =>
@@ -94,8 +95,8 @@ landscope.heights = (() => {
       return x === knots[i] ? [i] : x === knots[i + 1] ? [i + 1] : [i, i + 1];
     });
 
-  // The stated error of the drawn relief: relative to values that are drawn as logarithms, to the range of what is drawn
-  // as it is.
+  // The stated error of the drawn relief: relative to values that are drawn as logarithms, to the range of what is
+  // drawn as it is.
   const shareOf = (error, values, logarithmic) => {
     if (logarithmic) return Math.expm1(Math.LN10 * error);
     const known = values.flat().filter(Number.isFinite);
@@ -106,19 +107,22 @@ landscope.heights = (() => {
   // What is drawn of a quantity, once per measurement and scale. Heights are logarithms to the base of ten, or the
   // numbers themselves; between computed points they are bicubic (bilinear for shares, which have steps and end at 1),
   // and missing wherever a point beside is not finite.
+  const reliefs = new Map(); // slice -> what of it -> relief; those of the last few, as they are larger than the slices
   const reliefOf = (slice, quantity, logarithmic) => {
-    slice.reliefs ||= new Map();
+    const made = reliefs.get(slice) || new Map();
+    reliefs.delete(slice);
+    reliefs.set(slice, made);
+    if (reliefs.size > KEPT) reliefs.delete(reliefs.keys().next().value);
     const name = `${logarithmic} ${quantity.key}`;
-    if (!slice.reliefs.has(name)) slice.reliefs.set(name, makeRelief(slice, quantity, logarithmic));
-    return slice.reliefs.get(name);
+    if (!made.has(name)) made.set(name, makeRelief(slice, quantity, logarithmic));
+    return made.get(name);
   };
   const makeRelief = (slice, { array, share }, logarithmic) => {
     const rule = share ? spline.linear : spline.cubic;
     const alpha = Array.from(slice.alpha.data),
       beta = Array.from(slice.beta.data);
-    const values = matrix(array).map((row) =>
-      row.map((value) => (!logarithmic ? (Number.isFinite(value) ? value : NaN) : value > 0 && value < Infinity ? Math.log10(value) : NaN)),
-    );
+    const height = (value) => (logarithmic ? (value > 0 ? Math.log10(value) : NaN) : value);
+    const values = matrix(array).map((row) => row.map((value) => (Number.isFinite(value) ? height(value) : NaN)));
     const heights = filled(values);
     const missing = { x: [], y: [] };
     values.forEach((row, i) =>
@@ -129,7 +133,8 @@ landscope.heights = (() => {
         }
       }),
     );
-    const good = (near, far) => near.length && far.length && near.every((i) => far.every((j) => !Number.isNaN(values[i][j])));
+    const good = (near, far) =>
+      near.length && far.length && near.every((i) => far.every((j) => !Number.isNaN(values[i][j])));
     // Heights (x, y) at all pairs of coordinates, or one by one along both lists.
     const onGrid = (xs, ys) => {
       const near = beside(alpha, xs),
@@ -144,14 +149,14 @@ landscope.heights = (() => {
         up = rule(beta, ys);
       return xs.map((_, t) => {
         if (!good(near[t], far[t])) return null;
-        return heights.reduce((sum, row, i) => sum + across[t][i] * row.reduce((part, value, j) => part + up[t][j] * value, 0), 0);
+        const onRow = (row) => row.reduce((sum, value, j) => sum + up[t][j] * value, 0);
+        return heights.reduce((sum, row, i) => sum + across[t][i] * onRow(row), 0);
       });
     };
     const x = refined(alpha),
       y = refined(beta),
       rows = onGrid(x, y);
     const z = y.map((_, j) => x.map((_, i) => rows[i][j])); // plotly's rows run along y
-    const isKnot = (knots) => new Set(knots);
     return {
       x,
       y,
@@ -161,13 +166,13 @@ landscope.heights = (() => {
       empty: missing.x.length === alpha.length * beta.length,
       error: share ? NaN : shareOf(splineError(alpha, beta, values, heights), values, logarithmic),
       along,
-      knots: { x: isKnot(alpha), y: isKnot(beta) },
+      knots: { x: new Set(alpha), y: new Set(beta) },
       value: (height) => (height === null ? NaN : logarithmic ? 10 ** height : height),
     };
   };
 
-  // Bilinear values of a grid at pairs of coordinates: for errors, which a spline could make negative, and for lines that
-  // lie on a drawn surface. `rows` are indexed [x][y]; null or NaN off the grid and beside what is not finite.
+  // Bilinear values of a grid at pairs of coordinates: for errors, which a spline could make negative, and for lines
+  // that lie on a drawn surface. `rows` are indexed [x][y]; null or NaN off the grid and beside what is not finite.
   const bilinear = (x, y, rows, px, py) => {
     const place = (knots, value) => {
       const i = spline.interval(knots, value);

@@ -11,7 +11,9 @@ landscope.landscapeTraces = (() => {
     `rgba(${[1, 3, 5].map((start) => parseInt(colour.slice(start, start + 2), 16)).join(",")},${opacity})`;
   const numberOf = (value, { share }) =>
     !Number.isFinite(value) ? "not finite" : share ? `${(100 * value).toFixed(1)} %` : format.number(value);
-  const percent = (value) => (value < 0.0005 ? "under 0.1 %" : `±${Number((100 * value).toPrecision(value < 0.1 ? 1 : 2))} %`);
+  const percent = (value) =>
+    value < 0.0005 ? "under 0.1 %" : `±${Number((100 * value).toPrecision(value < 0.1 ? 1 : 2))} %`;
+  const withError = (text, error) => (Number.isFinite(error) ? `${text} ± ${format.number(error, 2)}` : text);
 
   // The loss less that of the centre; zero where the two are one number, rounded on different ways.
   const aboveCentre = ({ centre_loss: centre }, loss) =>
@@ -27,14 +29,15 @@ landscope.landscapeTraces = (() => {
         const value = relief.value(z[j][i]);
         const error = errors.value ? errors.value(alpha, beta) : NaN,
           contrast = errors.contrast ? errors.contrast(alpha, beta) : NaN;
-        const lines = [`${label} ${numberOf(value, quantity)}${Number.isFinite(error) ? ` ± ${format.number(error, 2)}` : ""}`];
+        const lines = [`${label} ${withError(numberOf(value, quantity), error)}`];
         if (Number.isFinite(contrast)) {
           const above = aboveCentre(slice, value);
-          lines.push(`difference from the centre ${format.number(above)} ± ${format.number(contrast, 2)}`);
+          lines.push(`difference from the centre ${withError(format.number(above), contrast)}`);
           if (Math.abs(above) < DOUBT * contrast) lines.push("not told apart from the centre by these examples");
         }
         const computed = knots.x.has(alpha) && knots.y.has(beta);
-        lines.push(computed ? "computed" : `interpolated${Number.isFinite(relief.error) ? `, ${percent(relief.error)}` : ""}`);
+        const stated = Number.isFinite(relief.error) ? `, ${percent(relief.error)}` : "";
+        lines.push(computed ? "computed" : `interpolated${stated}`);
         return lines.join("<br>");
       }),
     );
@@ -248,13 +251,14 @@ landscope.landscapeTraces = (() => {
   const cuts = ({ quantity, relief, errors, low, logarithmic, centre }, look) => {
     const { first, second, accent, surface: ground } = look.colours;
     const common = { type: "scatter", xaxis: "x2", yaxis: "y2", hoverinfo: "skip" };
-    const height = (value) => (!logarithmic ? value : value > 0 ? Math.log10(value) : low - 1);
+    // What would be below zero ends under the axis.
+    const height = (value) => (!logarithmic || Number.isNaN(value) ? value : value > 0 ? Math.log10(value) : low - 1);
     const cut = (name, at, xs, ys, colour, dash) => {
       const line = relief.along(xs, ys);
       const traces = [{ ...common, mode: "lines", name, x: at, y: line, line: { width: 1.6, color: colour, dash } }];
       if (!errors.value) return traces;
       const around = (sign) =>
-        line.map((one, t) => (one === null ? NaN : height(relief.value(one) + sign * DOUBT * errors.value(xs[t], ys[t]))));
+        line.map((one, t) => height(relief.value(one) + sign * DOUBT * errors.value(xs[t], ys[t])));
       const filled = { ...common, mode: "lines", name: `error ${name}`, ...band(at, around(-1), around(1)) };
       return [{ ...filled, fill: "toself", fillcolor: tint(colour, 0.16), line: { width: 0 } }, ...traces];
     };
@@ -273,5 +277,5 @@ landscope.landscapeTraces = (() => {
       },
     ];
   };
-  return { map, surface, cuts, pathOf, doubtOf, numberOf, percent };
+  return { map, surface, cuts, numberOf, withError, percent };
 })();

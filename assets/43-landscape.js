@@ -114,7 +114,7 @@ landscope.landscapePanel = (() => {
   };
 
   const readout = (slice, look) => {
-    const { number, share, whole } = format;
+    const { share, whole } = format;
     const { quantity, relief, errors, centre } = viewOf(slice);
     const own = errors.value ? errors.value(0, 0) : NaN;
     const items = [
@@ -122,11 +122,15 @@ landscope.landscapePanel = (() => {
         swatch: look.colours.accent,
         dot: true,
         label: `${quantity.label} here`,
-        value: `${traces.numberOf(centre === null ? NaN : relief.value(centre), quantity)}${Number.isFinite(own) ? ` ± ${number(own, 2)}` : ""}`,
+        value: traces.withError(traces.numberOf(relief.value(centre), quantity), own),
       },
     ];
     if (relief.holes)
-      items.push({ label: "points not finite", value: `${whole(relief.holes)} of ${whole(slice.loss.data.length)}`, after: true });
+      items.push({
+        label: "points not finite",
+        value: `${whole(relief.holes)} of ${whole(slice.loss.data.length)}`,
+        after: true,
+      });
     items.push({ label: pointsLabel(slice), value: slice.loss.shape.join(" × "), after: true });
     if (Number.isFinite(relief.error)) items.push({ label: "between them", value: traces.percent(relief.error) });
     items.push(

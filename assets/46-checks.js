@@ -1,4 +1,4 @@
-// "Is my plot right?": what was verified of a slice, behind one button; what failed, and what to be careful of, in sight.
+// "Is my plot right?": what was verified of a slice, behind one button; what failed and what to mind, in sight.
 landscope.checks = (() => {
   const { element, find, setText } = landscope;
   const OUTCOMES = { pass: "passed", fail: "failed", note: "note" };
@@ -8,7 +8,13 @@ landscope.checks = (() => {
     drawn = "";
 
   const mount = () => {
-    list = element("div", { id: "checks", className: "checks", popover: "auto", role: "group", "aria-label": "Checks of this picture" });
+    list = element("div", {
+      id: "checks",
+      className: "checks",
+      popover: "auto",
+      role: "group",
+      "aria-label": "Checks of this picture",
+    });
     button = element("button", { type: "button", className: "button quiet check-button", popovertarget: "checks" });
     button.hidden = true;
     find("[data-checks]").append(button, list);

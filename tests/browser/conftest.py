@@ -42,6 +42,17 @@ def until(page: Page, condition: str, seconds: float = PATIENCE_MS / 1000) -> No
         page.wait_for_timeout(50)
 
 
+def opened(context: BrowserContext, url: str) -> tuple[Page, Watcher]:
+    """A page whose scripts run."""
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    watcher = Watcher()
+    watcher.listen(page)
+    page.goto(url)
+    page.wait_for_selector("body[data-ready=true]")
+    return page, watcher
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE_MS)
@@ -81,23 +92,33 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 HOSTILE = "<img src=x onerror=\"document.body.dataset.hacked='yes'\">"
 
 
-@pytest.fixture
-def trainer(tmp_path: Path) -> Iterator[Callable[..., tuple[Path, subprocess.Popen[str]]]]:
-    """Starts a process that writes a run as a training does; gives its folder and the process."""
-    running: list[subprocess.Popen[str]] = []
+@dataclass(frozen=True)
+class Trainer:
+    """A process that writes a run as a training does, step by step, for as long as tests may take."""
 
-    def start(*options: str) -> tuple[Path, subprocess.Popen[str]]:
-        command = [sys.executable, "-m", "tests.browser.synthetic", str(tmp_path / "runs"), *options]
+    root: Path
+    process: subprocess.Popen[str]
+
+    @classmethod
+    def start(cls, root: Path) -> Trainer:
+        options = ("--steps", "40000", "--every", "20", "--pace", "0.02")
+        command = [sys.executable, "-m", "tests.browser.synthetic", str(root), *options]
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-        running.append(process)
         assert process.stdout is not None
         assert process.stdout.readline().strip()
-        return tmp_path / "runs", process
+        return cls(root, process)
 
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
+    """A training that goes on during all tests of a module; leave it running."""
+    running = Trainer.start(tmp_path_factory.mktemp("training"))
+    yield running
+    running.kill()
 
 
 @pytest.fixture(scope="session")
@@ -116,13 +137,8 @@ def visit(chromium: Browser, context: BrowserContext) -> Iterator[Callable[..., 
         if options:
             chosen = chromium.new_context(**({"viewport": VIEWPORT} | options))
             contexts.append(chosen)
-        page = chosen.new_page()
+        page, watcher = opened(chosen, url)
         pages.append(page)
-        page.set_default_timeout(PATIENCE_MS)
-        watcher = Watcher()
-        watcher.listen(page)
-        page.goto(url)
-        page.wait_for_selector("body[data-ready=true]")
         return page, watcher
 
     yield start

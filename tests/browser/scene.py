@@ -12,6 +12,7 @@ from tests.browser.conftest import until
 __all__ = ["Turn", "turn_scene"]
 
 EYE = "() => document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene._scene.getCamera().eye"
+MOVES = 10
 SHOWN = "() => document.querySelector('[data-provenance=landscape]').textContent"
 
 
@@ -38,9 +39,10 @@ def turn_scene(page: Page, *, patience: float) -> Turn:
     x, y = box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"]
     page.mouse.move(x, y)
     page.mouse.down()
-    for turn in range(1, 31):
-        page.mouse.move(x + 4 * turn, y + turn)
-        page.wait_for_timeout(60)
+    # Few moves, as a browser without a GPU draws the scene anew for each; in all long enough for newer data to come.
+    for turn in range(1, MOVES + 1):
+        page.mouse.move(x + 120 * turn / MOVES, y + 30 * turn / MOVES)
+        page.wait_for_timeout(2000 / MOVES)
     page.mouse.up()
     after = page.evaluate(EYE)
     # While the pointer was down the run went on; once it is up the surface catches up, and the camera stays.

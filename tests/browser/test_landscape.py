@@ -68,7 +68,7 @@ def test_stages_replace_each_other_under_a_zoom_and_a_turned_camera(
     before = page.evaluate(EYE)
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.down()
-    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.55 * box["height"], steps=8)
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.55 * box["height"], steps=4)
     page.mouse.up()
     turned = page.evaluate(EYE)
     assert math.dist(before.values(), turned.values()) > 0.2

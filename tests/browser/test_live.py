@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import until
+from tests.browser.conftest import Trainer, until
 from tests.browser.scene import turn_scene
 from tests.browser.test_page import filled
 
 pytestmark = pytest.mark.browser
 
-PACED = ("--steps", "4000", "--every", "20", "--pace", "0.02")
+
+@pytest.fixture(scope="module")
+def training(trainer: Trainer, serve: Callable) -> str:
+    """The address of the page of a training that goes on."""
+    return f"{serve(trainer.root)}/run/latest"
 
 
-def test_camera_turns_while_data_streams_and_stays(trainer: Callable, serve: Callable, visit: Callable) -> None:
-    root, _ = trainer(*PACED)
-    page, watcher = visit(f"{serve(root)}/run/latest?style=surface")
+def test_camera_turns_while_data_streams_and_stays(training: str, visit: Callable) -> None:
+    page, watcher = visit(f"{training}?style=surface")
     turn = turn_scene(page, patience=30)
     assert turn.moved >= 0.5
     assert turn.lost < 0.02
     assert watcher.errors == []
 
 
-def test_page_keeps_up_and_obeys(trainer: Callable, serve: Callable, visit: Callable) -> None:
-    root, _ = trainer(*PACED)
-    page, watcher = visit(f"{serve(root)}/run/latest")
+def test_page_keeps_up_and_obeys(training: str, visit: Callable) -> None:
+    page, watcher = visit(training)
     filled(page)
     expect(page.locator("#status")).to_have_text("live")
     before = page.evaluate("landscope.run.lastStep()")
@@ -44,9 +47,8 @@ def test_page_keeps_up_and_obeys(trainer: Callable, serve: Callable, visit: Call
     assert watcher.errors == []
 
 
-def test_choosing_a_step_holds_it_while_the_run_goes_on(trainer: Callable, serve: Callable, visit: Callable) -> None:
-    root, _ = trainer(*PACED)
-    page, _ = visit(f"{serve(root)}/run/latest?step=0")
+def test_choosing_a_step_holds_it_while_the_run_goes_on(training: str, visit: Callable) -> None:
+    page, _ = visit(f"{training}?step=0")
     filled(page)
     expect(page.locator("#shown-step")).to_contain_text("step 0 ")
     before = page.evaluate("landscope.run.lastStep()")
@@ -56,12 +58,11 @@ def test_choosing_a_step_holds_it_while_the_run_goes_on(trainer: Callable, serve
     until(page, "landscope.run.shownStep() > 40")
 
 
-def test_killed_trainer_is_said_to_have_crashed(trainer: Callable, serve: Callable, visit: Callable) -> None:
-    root, process = trainer(*PACED)
-    page, _ = visit(f"{serve(root)}/run/latest")
+def test_killed_trainer_is_said_to_have_crashed(tmp_path: Path, serve: Callable, visit: Callable) -> None:
+    own = Trainer.start(tmp_path)
+    page, _ = visit(f"{serve(tmp_path)}/run/latest")
     filled(page)
-    process.kill()
-    process.wait()
+    own.kill()
     expect(page.locator("#status")).to_have_text("crashed")
     expect(page.locator("#banner")).to_contain_text("ended without saying so")
     expect(page.locator('[data-action="pause"]')).to_be_hidden()
@@ -78,18 +79,14 @@ def test_lost_server_is_said_and_found_again(latest: str, visit: Callable) -> No
     expect(page.locator("#banner")).to_be_hidden()
 
 
-def test_commands_are_refused_read_only(trainer: Callable, serve: Callable, visit: Callable) -> None:
-    root, _ = trainer(*PACED)
-    page, _ = visit(f"{serve(root, read_only=True)}/run/latest")
+def test_commands_are_refused_read_only(trainer: Trainer, serve: Callable, visit: Callable) -> None:
+    page, _ = visit(f"{serve(trainer.root, read_only=True)}/run/latest")
     page.get_by_role("button", name="Pause training").click()
     expect(page.locator("#banner")).to_contain_text("may only look")
 
 
-def test_zoom_stays_while_data_streams_until_a_double_click(
-    trainer: Callable, serve: Callable, visit: Callable
-) -> None:
-    root, _ = trainer(*PACED)
-    page, watcher = visit(f"{serve(root)}/run/latest")
+def test_zoom_stays_while_data_streams_until_a_double_click(training: str, visit: Callable) -> None:
+    page, watcher = visit(training)
     filled(page)
     until(page, "landscope.run.lastStep() > 60")
     drawn = "document.querySelector('#graph-curves .js-plotly-plot')"

@@ -263,14 +263,14 @@ def _path_texts(slice2d: Slice2D) -> list[str]:
 
 
 def _remarks(slice2d: Slice2D, colours: Theme) -> list[dict[str, Any]]:
-    """Checks that failed, and what one must know to read the picture at all, above it on the right."""
+    """Checks that failed, and what one must know to read the picture at all, above it."""
     remarks = [f"check failed: {name}: {found}" for name, outcome, found in slice2d.checks if outcome == "fail"]
     if slice2d.plane == "random" and any(name == "batch norm" for name, *_ in slice2d.checks):
         remarks.append("batch norm: on a random plane, flat or sharp may be a matter of scale alone")
-    place = {"x": 1, "xref": "paper", "xanchor": "right", "y": 1, "yref": "paper", "yanchor": "bottom"}
+    place = {"x": 0, "xref": "paper", "xanchor": "left", "y": 1, "yref": "paper", "yanchor": "bottom"}
     font = {"size": 11, "color": colours.second}
     text = "<br>".join(escaped(remark) for remark in remarks)
-    return [{**place, "text": text, "font": font, "showarrow": False, "align": "right"}] if remarks else []
+    return [{**place, "text": text, "font": font, "showarrow": False, "align": "left"}] if remarks else []
 
 
 def _heights_at(

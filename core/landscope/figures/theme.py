@@ -173,6 +173,7 @@ def template(colours: Theme) -> go.layout.Template:
         data={
             "contour": [go.Contour(colorbar=bar, colorscale=HEIGHT)],
             "surface": [go.Surface(colorbar=bar, colorscale=HEIGHT)],
+            "isosurface": [go.Isosurface(colorbar=bar, colorscale=HEIGHT)],
             "heatmap": [go.Heatmap(colorbar=bar)],
         },
     )
