@@ -7,8 +7,9 @@ calls of a model those are is found by following what depends on weights through
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,8 @@ from landscope.landscape.pooling import POOLS
 
 __all__ = ["FirstLayers", "LinearCall", "Survey", "replaying", "survey"]
 
+logger = logging.getLogger(__name__)
+
 # Linear in their second argument for a fixed first one; a third, where there is one, is a bias.
 _BIASED = frozenset({functional.linear, functional.conv1d, functional.conv2d, functional.conv3d})
 _BIASED_TRANSPOSED = frozenset({functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d})
@@ -33,6 +36,9 @@ _METADATA = frozenset(
     {"size", "dim", "numel", "nelement", "ndimension", "stride", "element_size", "storage_offset", "is_floating_point",
      "is_complex", "is_contiguous", "get_device", "type", "is_same_size", "__len__", "__hash__", "__get__"}
 )  # fmt: skip
+
+# Functions by the size of whose result one learns something of the values they were called with.
+_COUNTING = ("nonzero", "argwhere", "masked_select", "unique", "bincount", "repeat_interleave", "one_hot")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,11 @@ class LinearCall:
     weight: str
     bias: str | None
     columns: int
+
+    @property
+    def parameters(self) -> set[str]:
+        """Names of its parameters."""
+        return {self.weight} if self.bias is None else {self.weight, self.bias}
 
 
 @dataclass
@@ -71,18 +82,30 @@ class Survey:
     bytes: int = 0
     pools: bool = False
 
+    def replaced(self, numbers: Collection[int]) -> set[str]:
+        """Names of parameters that nothing uses but the calls of these numbers."""
+        within, without = set[str](), set(self.elsewhere)
+        for number, call in self.calls.items():
+            (within if number in numbers else without).update(call.parameters)
+        return within - without
+
 
 @torch.no_grad()
 def survey(forward: Callable[[Mapping[str, Tensor]], Any], named: Mapping[str, Tensor]) -> Survey:
     """Follows what depends on the parameters through one forward pass.
 
+    What cannot be followed (scripted functions, transforms of torch.func) shows in two more passes with other weights.
+
     Args:
         forward: Calls the model with parameters.
         named: The parameters.
     """
+    named = {name: tensor.detach().clone() for name, tensor in named.items()}
     found = Survey()
-    with _Follow({name: tensor.detach().clone() for name, tensor in named.items()}, found) as following:
-        forward(following.named)
+    with _Follow(named, found) as following:
+        output = forward(named)
+    if found.hidden is None and found.calls and not _stands(forward, named, following, output):
+        found.hidden = "a function that cannot be followed"
     if found.hidden is not None:
         found.calls.clear()
     return found
@@ -91,44 +114,55 @@ def survey(forward: Callable[[Mapping[str, Tensor]], Any], named: Mapping[str, T
 class _Follow(TorchFunctionMode):
     """Marks every tensor that depends on the parameters, integers included."""
 
-    def __init__(self, named: dict[str, Tensor], found: Survey) -> None:
+    def __init__(self, named: Mapping[str, Tensor], found: Survey) -> None:
         super().__init__()
-        self.named = named
+        self.found = found
+        self.sources: dict[int, Tensor] = {}
+        self.outputs: dict[int, Tensor] = {}
         self._names = {id(tensor): name for name, tensor in named.items()}
-        self._found = found
         self._count = 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = dict(kwargs or {})
-        self._found.pools |= func in POOLS
-        leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        depends = any(self._depends(leaf) for leaf in leaves)
-        call = self._linear_call(func, args, kwargs) if depends else None
-        result = func(*args, **kwargs)
-        if func in _LINEAR:
-            if call is not None:
-                self._found.calls[self._count] = call
-            self._count += 1
-        if not depends:
-            return result
-        metadata = getattr(func, "__name__", "") in _METADATA and not _holds_tensors(result)
-        if call is None and not metadata:
-            self._found.elsewhere |= {self._names[id(leaf)] for leaf in leaves if id(leaf) in self._names}
-        self._mark(func, result, metadata, [leaf for leaf in leaves if _writes(func)])
+        self.found.pools |= func in POOLS
+        depending = [tensor for tensor in _tensors((args, kwargs)) if self._depends(tensor)]
+        call = self._linear_call(func, args, kwargs) if depending else None
+        result = func(*args, **kwargs) if call is None else self.first_layer(self._count, call, args, kwargs)
+        if call is not None:
+            self.found.calls[self._count] = call
+        self._count += func in _LINEAR
+        if depending:
+            metadata = getattr(func, "__name__", "") in _METADATA and not _holds_tensors(result)
+            if call is None and not metadata:
+                self.found.elsewhere |= {self._names[id(leaf)] for leaf in depending if id(leaf) in self._names}
+            if _tells_size(func, args, depending):
+                self.found.hidden = func.__name__
+            self._mark(func, args, result, metadata)
+        return result
+
+    def first_layer(self, number: int, call: LinearCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        """The output of a linear call on constants."""
+        result: Tensor = call.function(*args, **kwargs)
+        self.sources[number] = _arguments(call.function, args, kwargs)["source"]
+        self.outputs[number] = result.clone()
         return result
 
     def _depends(self, tensor: Tensor) -> bool:
-        return id(tensor) in self._names or getattr(tensor, "_landscope_depends", False)
+        return any(id(t) in self._names or hasattr(t, "_landscope_depends") for t in (tensor, tensor._base))
 
-    def _mark(self, func: Callable[..., Any], result: Any, metadata: bool, written: list[Tensor]) -> None:
+    def _mark(self, func: Callable[..., Any], args: Sequence[Any], result: Any, metadata: bool) -> None:
+        written = _tensors(args[:1]) if _writes(func) else []
         for leaf in (*tree_leaves(result), *written):
             if isinstance(leaf, Tensor):
-                leaf._landscope_depends = True  # type: ignore[attr-defined]
-                self._found.bytes = max(self._found.bytes, leaf.nbytes)
+                # Who writes into a view writes into what it is a view of.
+                for tensor in (leaf, leaf._base if any(leaf is one for one in written) else None):
+                    if tensor is not None:
+                        tensor._landscope_depends = True  # type: ignore[attr-defined]
+                self.found.bytes = max(self.found.bytes, leaf.nbytes)
             elif leaf is not None and not metadata:
-                self._found.hidden = getattr(func, "__name__", repr(func))
+                self.found.hidden = getattr(func, "__name__", repr(func))
 
     def _linear_call(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -140,17 +174,69 @@ class _Follow(TorchFunctionMode):
         name = self._names.get(id(weight))
         if name is None or not isinstance(source, Tensor) or not isinstance(weight, Tensor) or self._depends(source):
             return None
-        if not source.is_floating_point() and func is not functional.embedding:
+        if func is functional.embedding:
+            renormalised = kwargs.get("max_norm", args[3] if len(args) > 3 else None) is not None
+            return None if renormalised else LinearCall(func, name, None, 0)
+        if not source.is_floating_point():
             return None
         bias_name = self._names.get(id(bias))
         if bias_name is None and bias is not None and self._depends(bias):
             return None
-        columns = (
-            0
-            if func is functional.embedding
-            else weight.numel() // weight.shape[1 if func in _BIASED_TRANSPOSED else 0]
-        )
-        return LinearCall(func, name, bias_name, columns)
+        return LinearCall(func, name, bias_name, _columns(func, weight))
+
+
+def _stands(
+    forward: Callable[[Mapping[str, Tensor]], Any], named: Mapping[str, Tensor], following: _Follow, output: Any
+) -> bool:
+    """Whether the first layers have the same inputs at other weights, and what they replace is used nowhere else."""
+    calls = following.found.calls
+    generator = torch.Generator("cpu").manual_seed(0)
+    others = {
+        name: tensor + (1e-3 + tensor.abs().mean()) * torch.randn(tensor.shape, generator=generator).to(tensor)
+        for name, tensor in named.items()
+    }
+    try:
+        with _Sources(calls) as seen:
+            forward(others)
+        with _Replay(calls, following.outputs):
+            again = forward({**named, **{name: others[name] for name in following.found.replaced(calls)}})
+        return _same(seen.sources, following.sources) and _same(again, output)
+    except (RuntimeError, ValueError, IndexError, ArithmeticError, AssertionError) as reason:
+        logger.info("first layers are not shared between points: the model refuses other weights (%s)", reason)
+        return False
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Whether two trees hold the same numbers, but for rounding."""
+    ones, others = _tensors(first), _tensors(second)
+    return len(ones) == len(others) and all(
+        one.shape == other.shape and bool(torch.isclose(one, other, rtol=1e-3, atol=0, equal_nan=True).all())
+        for one, other in zip(ones, others, strict=True)
+    )
+
+
+def _columns(func: Callable[..., Any], weight: Tensor) -> int:
+    if func in _UNBIASED:
+        return weight.shape[-2] if weight.ndim > 1 else len(weight)
+    return weight.numel() // weight.shape[1 if func in _BIASED_TRANSPOSED else 0]
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    """The tensors among the leaves, and among the bounds of slices."""
+    leaves = tree_leaves(tree)
+    bounds = [end for leaf in leaves if isinstance(leaf, slice) for end in (leaf.start, leaf.stop, leaf.step)]
+    return [leaf for leaf in (*leaves, *bounds) if isinstance(leaf, Tensor)]
+
+
+def _tells_size(func: Callable[..., Any], args: Sequence[Any], depending: Sequence[Tensor]) -> bool:
+    """Whether the size of the result tells something of the values of tensors that depend on weights."""
+    name = getattr(func, "__name__", "")
+    if name == "__getitem__":
+        leaves = tree_leaves(args[1])
+        masks = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.dtype in (torch.bool, torch.uint8)]
+        bounds = _tensors([leaf for leaf in leaves if isinstance(leaf, slice)])
+        return any(tensor is other for tensor in (*masks, *bounds) for other in depending)
+    return any(part in name for part in _COUNTING) or (name == "where" and len(args) == 1)
 
 
 def _holds_tensors(result: Any) -> bool:
@@ -159,7 +245,8 @@ def _holds_tensors(result: Any) -> bool:
 
 def _writes(func: Callable[..., Any]) -> bool:
     name = getattr(func, "__name__", "")
-    return name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+    operator = name in ("__setitem__", "__set__") or name.startswith("__i")
+    return operator or (name.endswith("_") and not name.endswith("__"))
 
 
 def _arguments(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,10 +256,6 @@ def _arguments(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[st
         names = ["input", "mat2" if func in (torch.mm, Tensor.mm) else "other"]
     given = dict(zip(names, args, strict=False)) | {name: kwargs[name] for name in names if name in kwargs}
     return {role: given.get(name) for role, name in zip(("source", "weight", "bias"), names, strict=False)}
-
-
-class _Done(Exception):  # noqa: N818 the last first layer is reached: not an error
-    pass
 
 
 @dataclass
@@ -195,7 +278,8 @@ class FirstLayers:
         cls,
         forward: Callable[[Mapping[str, Tensor]], Any],
         corners: Sequence[Mapping[str, Tensor]],
-        calls: Mapping[int, LinearCall],
+        surveyed: Survey,
+        numbers: Collection[int],
         *,
         channels_last: bool = False,
     ) -> FirstLayers:
@@ -204,14 +288,18 @@ class FirstLayers:
         Args:
             forward: Calls the model on the batch with parameters.
             corners: The parameters at theta_0, and as they are in each direction.
-            calls: Which calls they are.
+            surveyed: What the model does with another batch.
+            numbers: Which of its calls they are.
             channels_last: Whether images are to be laid out with their channels last.
 
         Raises:
-            RuntimeError: if the model makes other calls than it did when it was surveyed.
+            RuntimeError: if the model does something else with this batch than it did when it was surveyed.
         """
-        with _Collect(corners, calls) as collecting, suppress(_Done):
+        found = Survey()
+        with _Collect(corners, found, numbers) as collecting:
             forward(corners[0])
+        if (found.calls, found.elsewhere, found.hidden) != (surveyed.calls, surveyed.elsewhere, surveyed.hidden):
+            raise RuntimeError("the model uses its first layers in another way on this batch than on the first one")
         images = {n for n, outputs in collecting.outputs.items() if channels_last and outputs.ndim == 5}
         outputs = {n: o.movedim(2, -1).contiguous() if n in images else o for n, o in collecting.outputs.items()}
         return cls(outputs, frozenset(images))
@@ -274,13 +362,17 @@ class _Counting(TorchFunctionMode):
         raise NotImplementedError
 
 
-class _Collect(_Counting):
-    def __init__(self, corners: Sequence[Mapping[str, Tensor]], calls: Mapping[int, LinearCall]) -> None:
-        super().__init__(calls)
-        self._corners = corners
-        self.outputs: dict[int, Tensor] = {}
+class _Collect(_Follow):
+    """Evaluates first layers at all corners in one pass, which goes on as at the first corner."""
 
-    def answer(self, number: int, call: LinearCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+    def __init__(self, corners: Sequence[Mapping[str, Tensor]], found: Survey, numbers: Collection[int]) -> None:
+        super().__init__(corners[0], found)
+        self._corners, self._numbers = corners, numbers
+
+    def first_layer(self, number: int, call: LinearCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        if number not in self._numbers:
+            result: Tensor = call.function(*args, **kwargs)
+            return result
         given = _arguments(call.function, args, kwargs)
         values = []
         for corner, named in enumerate(self._corners):
@@ -291,10 +383,21 @@ class _Collect(_Counting):
             named_new = {key: replaced.get(id(value), value) for key, value in kwargs.items()}
             values.append(call.function(*new, **named_new))
         self.outputs[number] = torch.stack(values)
-        if number == max(self.calls):
-            raise _Done
         first: Tensor = values[0]
         return first
+
+
+class _Sources(_Counting):
+    """Keeps what first layers are called with."""
+
+    def __init__(self, calls: Mapping[int, LinearCall]) -> None:
+        super().__init__(calls)
+        self.sources: dict[int, Tensor] = {}
+
+    def answer(self, number: int, call: LinearCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor:
+        self.sources[number] = _arguments(call.function, args, kwargs)["source"]
+        result: Tensor = call.function(*args, **kwargs)
+        return result
 
 
 class _Replay(_Counting):

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves, tree_map
 
-from landscope.batches import take
+from landscope.batches import take, to_device
 from landscope.derivatives import accumulator
 from landscope.evaluation import Loss, vmapped
-from landscope.landscape.affine import FirstLayers, Survey, replaying, survey
+from landscope.landscape.affine import FirstLayers, LinearCall, Survey, replaying, survey
 from landscope.landscape.pooling import SlicedPooling
 from landscope.landscape.readings import Reader, joined, stacked
 from landscope.objective import Objective
@@ -73,6 +74,8 @@ class Plan:
         )
 
 
+_REFUSALS = (*REFUSALS, AssertionError)
+
 # What was found best for a model and so many examples, so that the next picture begins with that.
 _plans: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Plan]] = WeakKeyDictionary()
 
@@ -112,9 +115,10 @@ class PlaneEvaluator:
         self._reader = Reader(objective, metrics=metrics or {}, per_class=per_class, errors=errors)
         with torch.no_grad():
             outputs = self._at_centre()
+            self._by_definition = objective.batch_norm == "recompute" or not self._lasts(outputs[-1])
             self._reader.at_centre(outputs)
-            self._separable = self._is_separable(outputs[0])
-            self._survey, self._row_bytes = self._surveyed()
+            self._separable = not self._by_definition and self._is_separable(outputs[0])
+            self._survey, self._calls, self._row_bytes = self._surveyed()
         # In float64 where that is affordable, and otherwise as they came, to be widened parameter by parameter.
         self._exact = accumulator(centre)
         affordable = 8 * len(vectors) * layout.size <= memory // 4
@@ -123,7 +127,7 @@ class PlaneEvaluator:
         self._first: dict[tuple[int, int], FirstLayers] = {}
         self._laid_out: tuple[int | None, bool] | None = None
         known = _plans.setdefault(objective.model, {}).get(self._kind())
-        self._plan = known or Plan(rows=self._most_rows(), reuse=bool(self._survey.calls))
+        self._plan = known or self._plainest[0]
         self._candidates = iter(()) if known else self._race()
         self._waiting: Plan | None = None
         self._seconds = float("inf")  # that the last trial took for a point
@@ -151,12 +155,12 @@ class PlaneEvaluator:
                 trial = self._next_trial(len(coordinates) - at)
                 plan = trial or self._plan
                 points = coordinates[at : at + (plan.together if trial else self._tile(plan))]
-                self._prepare(plan)
-                began = time.perf_counter()
                 try:
+                    self._prepare(plan)
+                    began = time.perf_counter()
                     done.append(self._evaluate(points, plan))
-                except REFUSALS as reason:
-                    if trial is None or trial == self._plan:
+                except _REFUSALS as reason:
+                    if plan == self._plan and not self._give_up(plan):
                         raise
                     logger.info("%s is no way to evaluate this model: %s", plan, reason)
                     self._seconds = float("inf")
@@ -176,6 +180,21 @@ class PlaneEvaluator:
         trial, self._waiting = self._waiting, None
         return trial
 
+    @property
+    def _plainest(self) -> list[Plan]:
+        """What to begin with, and what to fall back on."""
+        rows = self._most_rows()
+        return [Plan(rows=rows, reuse=bool(self._calls)), Plan(rows=rows)]
+
+    def _give_up(self, plan: Plan) -> bool:
+        """Has the way taken so far replaced by a plainer one; whether there is one."""
+        first, last = self._plainest
+        if plan == last:
+            return False
+        self._plan = last if plan == first else first
+        self._candidates, self._waiting = self._race(), None
+        return True
+
     @contextmanager
     def _fast_kernels(self) -> Iterator[None]:
         """Within, operators may take the kernels that have no second derivative, which values do not need."""
@@ -193,6 +212,8 @@ class PlaneEvaluator:
         for _ in range(3):  # the first call also fills caches
             yield best
             seconds = min(seconds, self._seconds)
+        if self._by_definition:
+            return
 
         def better(candidate: Plan) -> Iterator[Plan]:
             nonlocal best, seconds
@@ -211,9 +232,9 @@ class PlaneEvaluator:
         rows = max(_FEWEST_ROWS, _CACHE // max(self._row_bytes, 1))
         if self._separable and rows < (best.rows or self._largest_batch()):
             yield from better(replace(best, rows=rows))
-        if best.reuse and min(call.columns for call in self._survey.calls.values()) < 64:
+        if best.reuse and min(call.columns for call in self._calls.values()) < 64:
             yield from better(replace(best, reuse=False))
-        if self._can_batch_points() and (device.type != "cpu" or seconds < _SLOW):
+        if device.type != "cpu" or seconds < _SLOW:
             for together in _TOGETHER[device.type == "cuda"]:
                 if together <= self._most_together(best):
                     yield from better(replace(best, together=together))
@@ -222,8 +243,10 @@ class PlaneEvaluator:
         logger.info("points are evaluated %s: %.2g s a point", best, seconds)
 
     def _kind(self) -> tuple[Any, ...]:
+        """What the best way depends on, and all that a way takes for granted."""
         objective = self.objective
-        return objective.batches.sizes, objective.batch_norm, objective.layout, self.memory, len(self._corners)
+        data = objective.batches.sizes, objective.batch_norm, objective.layout, self._row_bytes, self._output_bytes
+        return *data, self.memory, len(self._corners), self._by_definition, self._separable, frozenset(self._calls)
 
     def _most_rows(self) -> int | None:
         """Examples that fit the memory at one point; None where whole batches do."""
@@ -255,9 +278,6 @@ class PlaneEvaluator:
             for leaf in tree_leaves(self.objective.batches.items[0])
         )
 
-    def _can_batch_points(self) -> bool:
-        return self.objective.batch_norm != "recompute"
-
     # What the model is like
 
     def _at_centre(self) -> list[Any]:
@@ -265,6 +285,27 @@ class PlaneEvaluator:
         self.objective.work.forwards += 1
         self._output_bytes = sum(leaf.nbytes for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
         return outputs
+
+    def _lasts(self, output: Any) -> bool:
+        """Whether losses and metrics of the last output stay the same when the model is called with other weights.
+
+        They do not where they read what forward passes leave in the model.
+        """
+        objective = self.objective
+        batch = to_device(objective.batches.items[-1], objective.layout.device)
+        target = objective.target(batch)
+
+        def values() -> list[float]:
+            return [float(function(output, target)) for function in (objective.loss, *self._reader.metrics.values())]
+
+        before = values()
+        objective.function({name: t + 0.01 * self._corners[1][name] for name, t in self._corners[0].items()}, batch)
+        lasts = np.allclose(values(), before, rtol=1e-6, atol=0, equal_nan=True)
+        if not lasts:
+            logger.info(
+                "points are evaluated one after the other: the loss reads what the model keeps of its last call"
+            )
+        return lasts
 
     def _is_separable(self, output: Any) -> bool:
         """Whether the first batch's outputs are those of its two halves, so that batches may be divided."""
@@ -280,24 +321,24 @@ class PlaneEvaluator:
                 for rows in (slice(0, size // 2), slice(size // 2, size))
             ]
             pairs = zip(tree_leaves(joined(halves, 0)), leaves, strict=True)
-            return all(bool(torch.allclose(half, one, rtol=1e-3, atol=1e-5, equal_nan=True)) for half, one in pairs)
-        except REFUSALS as reason:
+            return all(_equal(half, one) for half, one in pairs)
+        except _REFUSALS as reason:
             logger.info("batches are evaluated whole: they cannot be divided (%s)", reason)
             return False
 
-    def _surveyed(self) -> tuple[Survey, int]:
-        """What the model calls, and the bytes of its largest activation for each example."""
+    def _surveyed(self) -> tuple[Survey, dict[int, LinearCall], int]:
+        """What the model does, the first layers to be shared, and the bytes of its largest activation per example."""
         batch, size = next(self.objective.batches_on_device())
         few = min(size, 4) if self._separable else size
         some = take(batch, slice(0, few), size) if self._separable else batch
         found = survey(lambda named: self.objective.function(named, some), self._corners[0])
+        calls = {n: call for n, call in found.calls.items() if self._worthwhile(call.columns, call.weight, size)}
         exact = self.objective.layout.dtype in (torch.float32, torch.float64)  # coarser types round the weights first
-        if self.objective.batch_norm == "recompute" or not exact:
-            found.calls.clear()
-        found.calls = {n: call for n, call in found.calls.items() if self._worthwhile(call.columns, call.weight, size)}
+        if self._by_definition or not exact:
+            calls = {}
         if found.hidden is not None:
             logger.info("first layers are not shared between points: the model reads numbers by %s", found.hidden)
-        return found, found.bytes // few
+        return found, calls, found.bytes // few
 
     def _worthwhile(self, columns: int, weight: str, size: int) -> bool:
         """Combining K + 1 outputs must be cheaper than computing one, or than making the weights for it."""
@@ -310,8 +351,8 @@ class PlaneEvaluator:
     def _evaluate(self, coordinates: Tensor, plan: Plan) -> dict[str, Tensor]:
         objective = self.objective
         coordinates = coordinates.to(objective.layout.device, self._exact)
-        if objective.batch_norm == "recompute":
-            return self._by_definition(coordinates)
+        if self._by_definition:
+            return self._one_by_one(coordinates)
         needed = self._needed(plan)
         weights = self._weights(coordinates, needed)
         readings = self._reader.empty(len(coordinates), coordinates)
@@ -323,26 +364,21 @@ class PlaneEvaluator:
             readings.add(number, joined(pieces, 1), batch, size)
         return readings.found()
 
-    def _by_definition(self, coordinates: Tensor) -> dict[str, Tensor]:
-        """Point by point, batch statistics computed anew at each."""
-        readings = self._reader.empty(len(coordinates), coordinates)
+    def _one_by_one(self, coordinates: Tensor) -> dict[str, Tensor]:
+        """Each batch's output is read before the next is computed; batch statistics are computed anew at each point."""
         weights = self._weights(coordinates, self.objective.layout.names)
-        points = [
-            list(self.objective.forward({name: values[g] for name, values in weights.items()}))
-            for g in range(len(coordinates))
-        ]
-        for number, size in enumerate(self.objective.batches.sizes):
-            batch = points[0][number][0]
-            readings.add(number, stacked([outputs[number][1] for outputs in points]), batch, size)
-        return readings.found()
+        points = []
+        for point in range(len(coordinates)):
+            readings = self._reader.empty(1, coordinates)
+            named = {name: values[point] for name, values in weights.items()}
+            for number, (batch, output) in enumerate(self.objective.forward(named)):
+                readings.add(number, stacked([output]), batch, self.objective.batches.sizes[number])
+            points.append(readings.found())
+        return {name: torch.cat([found[name] for found in points]) for name in points[0]}
 
     def _needed(self, plan: Plan) -> Sequence[str]:
-        names = self.objective.layout.names
-        if not plan.reuse:
-            return names
-        replaced = {call.weight for call in self._survey.calls.values()}
-        replaced |= {call.bias for call in self._survey.calls.values() if call.bias}
-        return [name for name in names if name not in replaced or name in self._survey.elsewhere]
+        replaced = self._survey.replaced(self._calls) if plan.reuse else ()
+        return [name for name in self.objective.layout.names if name not in replaced]
 
     def _weights(self, coordinates: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """The parameters (G, *shape) at coordinates (G, K)."""
@@ -363,7 +399,7 @@ class PlaneEvaluator:
         self, piece: Any, key: tuple[int, int], coordinates: Tensor, weights: Mapping[str, Tensor], plan: Plan
     ) -> Any:
         """Outputs (G, n, ...) on a piece of a batch."""
-        function, calls = self.objective.function, self._survey.calls if plan.reuse else {}
+        function, calls = self.objective.function, self._calls if plan.reuse else {}
         first = self._first_layers(piece, key, plan) if calls else FirstLayers({}, frozenset())
         centre = self._corners[0]
 
@@ -395,9 +431,20 @@ class PlaneEvaluator:
         return self._first.get(key) or FirstLayers.of(
             lambda named: self.objective.function(named, piece),
             self._corners,
-            self._survey.calls,
+            self._survey,
+            self._calls,
             channels_last=plan.channels_last,
         )
+
+
+def _equal(half: Tensor, whole: Tensor) -> bool:
+    """Whether two ways to one output differ by no more than rounding."""
+    if not whole.is_floating_point():
+        return torch.equal(half, whole)
+    # Convolutions on a GPU round to ten bits unless told otherwise.
+    tolerance = max(torch.finfo(whole.dtype).eps ** 0.6, 1e-3 if whole.is_cuda else 0.0)
+    scale = float(whole.abs().max()) if whole.numel() else 0.0
+    return bool(torch.allclose(half, whole, rtol=0, atol=tolerance * scale, equal_nan=True))
 
 
 def _channels_last(leaf: Any) -> Any:

@@ -53,12 +53,18 @@ class Reader:
             self.labels = found.unique().tolist()
         self._wanted = errors or per_class
         self._examples: ExampleLoss | None = None
+        self._exact = False
         self._centre: list[Tensor] = []
 
     @property
     def plain(self) -> bool:
-        """Whether the loss is known to be a plain mean over examples, which is what sampling errors are of."""
+        """Whether the loss is a plain mean over examples at the centre, which is what sampling errors are of."""
         return self._examples is not None
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is the mean of `examples` everywhere, as torch's own losses are."""
+        return self._exact
 
     def examples(self, output: Any, target: Any, size: int) -> Tensor:
         """The loss of each example of a batch, (n,)."""
@@ -83,6 +89,7 @@ class Reader:
                 continue
             if losses is not None:
                 self._examples, self._centre = candidate, losses
+                self._exact = not isinstance(candidate, functools.partial)
                 return
         if self.labels:
             raise ValueError(
@@ -121,7 +128,8 @@ class Readings:
         self._errors = SamplingErrors.empty(points, like)
         self._by_class = [SamplingErrors.empty(points, like) for _ in reader.labels]
         zeros = torch.zeros(points, dtype=accumulator(like), device=like.device)
-        self._sums = {name: zeros.clone() for name in ("loss", "right", "counted", *reader.metrics)}
+        self._loss, self._right, self._counted = zeros, zeros.clone(), zeros.clone()
+        self._metrics = {name: zeros.clone() for name in reader.metrics}
 
     def add(self, number: int, outputs: Any, batch: Any, size: int) -> None:
         """Reads one batch.
@@ -144,32 +152,29 @@ class Readings:
                     chosen = of_class == label
                     if bool(chosen.any()):
                         errors.add(losses[:, chosen], reader._centre[number][chosen])
-        else:
-            self._sums["loss"] += size * over_points(lambda output: objective.loss(output, target), outputs)
+        if not reader.exact:
+            self._loss += size * over_points(lambda output: objective.loss(output, target), outputs)
         for name, metric in reader.metrics.items():
-            self._sums[name] += size * over_points(functools.partial(_with_target, metric, target), outputs)
+            self._metrics[name] += size * over_points(functools.partial(_with_target, metric, target), outputs)
         if objective.classes is not None:
             classes = objective.classes
             right, counted = over_points(lambda output: torch.stack(classes.right(output, target)), outputs).T
-            self._sums["right"] += right
-            self._sums["counted"] += counted
+            self._right += right
+            self._counted += counted
 
     def found(self) -> dict[str, Tensor]:
         """Everything by name, each (G,), in float64 on the CPU."""
         reader, examples = self._reader, self._reader.objective.examples
-        found: dict[str, Tensor] = {}
+        found = {"loss": self._errors.losses.mean if reader.exact else self._loss / examples}
         if reader.plain:
-            found["loss"] = self._errors.losses.mean
             found["error"] = self._errors.losses.standard_error()
             found["contrast_error"] = self._errors.contrasts.standard_error()
-        else:
-            found["loss"] = self._sums["loss"] / examples
         if reader.objective.classes is not None:
-            found["accuracy"] = self._sums["right"] / self._sums["counted"]
+            found["accuracy"] = self._right / self._counted
         for label, errors in zip(reader.labels, self._by_class, strict=True):
             found[f"class/{label}"] = errors.losses.mean
         for name in reader.metrics:
-            found[name] = self._sums[name] / examples
+            found[name] = self._metrics[name] / examples
         return {name: values.cpu().double() for name, values in found.items()}
 
 
@@ -185,9 +190,8 @@ def over_points(function: Callable[[Any], Tensor], outputs: Any) -> Tensor:
     except REFUSALS as reason:
         logger.info("a loss or metric is computed point by point: vmap refused it (%s)", reason)
         leaves, spec = tree_flatten(outputs)
-        return torch.stack(
-            [function(tree_unflatten([leaf[g] for leaf in leaves], spec)) for g in range(len(leaves[0]))]
-        )
+        points = [function(tree_unflatten([leaf[g] for leaf in leaves], spec)) for g in range(len(leaves[0]))]
+        return torch.stack([torch.as_tensor(point) for point in points])
 
 
 def joined(pieces: Sequence[Any], dim: int) -> Any:
@@ -197,13 +201,31 @@ def joined(pieces: Sequence[Any], dim: int) -> Any:
 
 def stacked(points: Sequence[Any]) -> Any:
     """Outputs at single points as those at several: their tensors with a leading dimension."""
-    return tree_map(lambda *tensors: torch.stack(tensors), *points)
+
+    def together(*leaves: Any) -> Any:
+        alike = all(isinstance(leaf, Tensor) and leaf.shape == leaves[0].shape for leaf in leaves)
+        return torch.stack(leaves) if alike else _Apart(leaves)
+
+    return tree_map(together, *points)
+
+
+class _Apart:
+    """What is no tensor, or not of one shape, at several points; vmap refuses it."""
+
+    def __init__(self, leaves: Sequence[Any]) -> None:
+        self._leaves = leaves
+
+    def __len__(self) -> int:
+        return len(self._leaves)
+
+    def __getitem__(self, point: int) -> Any:
+        return self._leaves[point]
 
 
 def _unreduced(loss: Loss) -> ExampleLoss | None:
     """Torch's own losses with reduction="none" in place of "mean"; None for any other."""
     plain: Any = None
-    if isinstance(loss, nn.modules.loss._Loss) and loss.reduction == "mean":
+    if isinstance(loss, nn.modules.loss._Loss) and type(loss).__module__ == nn.modules.loss.__name__:
         plain = copy.copy(loss)
         plain.reduction = "none"
     else:
