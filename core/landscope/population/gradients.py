@@ -105,7 +105,8 @@ def bytes_of_a_model(training: Training, template: nn.Module) -> int:
         loss = training.loss(template(*inputs), target)  # kept, as is the memory that it refers to
     activations = sum(size for pointer, size in saved.items() if pointer not in shared)
     weights = sum(tensor.nbytes for tensor in (*template.parameters(), *template.buffers()))
-    return 2 * activations + 5 * weights + training.steps * loss.element_size()
+    order = 0 if training.batch_size is None else 8 * training.batch_size
+    return 2 * activations + 5 * weights + training.steps * (loss.element_size() + order)
 
 
 def _loss_function(training: Training, template: nn.Module) -> Callable[..., Tensor]:
@@ -119,16 +120,14 @@ def _loss_function(training: Training, template: nn.Module) -> Callable[..., Ten
 
 def _recorded(function: Callable[..., Any], example: tuple[Any, ...]) -> Callable[..., Any]:
     try:
-        with torch.no_grad():
-            function(*example)
+        function(*example)
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as reason:
         raise ValueError(
             "the model or its loss cannot be computed for many models at once; it must be free of random numbers and "
             f"of control flow that depends on values: {reason}"
         ) from reason
     try:
-        with torch.no_grad():
-            recorded: Callable[..., Any] = make_fx(function)(*example)
+        recorded: Callable[..., Any] = make_fx(function)(*example)
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as reason:
         logger.info("the model is batched anew at every step, which is slower: recording failed (%s)", reason)
         return function

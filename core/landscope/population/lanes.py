@@ -1,4 +1,4 @@
-"""Training many models at once: a fixed number of lanes, each with one model, refilled as models come to their end."""
+"""Lanes: a fixed number of models that train in step, exchanged for others as they come to their end."""
 
 from __future__ import annotations
 
@@ -13,24 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from landscope.isolation import autograd_tensors
 from landscope.population.gradients import (
     BatchedGradient,
     BatchedLoss,
     Tensors,
     batched_gradient,
     batched_loss,
-    bytes_of_a_model,
     refuse_randomness,
-    template_of,
 )
 from landscope.population.optimisers import adam_step, sgd_step
 from landscope.population.settings import Settings, Training
 
-__all__ = ["Population", "Trained"]
+__all__ = ["Lanes", "Trained", "plain_arithmetic"]
 
-_WORKING_SET = {"cpu": 2**22, "cuda": 2**28}  # bytes that the lanes fill: a processor's cache, a device's many cores
-_MULTIPLE = 16  # lanes are that many times something: no vector operation then ends within a model
-_MOST_LANES = 1024
 _STEPS_BETWEEN_CHECKS = 10
 _EMPTY = -1
 
@@ -52,79 +48,24 @@ class Trained:
     parameters: Tensors
 
 
-class Population:
-    """Many copies of a model to be trained at once.
-
-    A model's numbers do not depend on the others: those that diverge leave their lane to the next. On a CPU, a model
-    whose layers have even widths gets the same numbers to the last bit in every lane and company, as long as lanes are
-    a multiple of 16, as they are by default; otherwise elementary operations may differ in their last bit with where in
-    memory a model lies, which chaotic training amplifies.
+class Lanes:
+    """The state of the lanes: which model each has, how far it is, its weights, optimiser, settings and history.
 
     Args:
         training: What the models have in common.
-        lanes: Models trained at once; by default as many as the processor's cache holds.
-        memory: Bytes that lanes chosen by default may take at most.
+        settings: In what they differ.
+        template: The module, called with others' weights.
+        lanes: Number K of lanes.
+        waiting: Models that have no lane yet; shared with other lanes.
 
     Raises:
-        ValueError: if `lanes` is not positive, or the model cannot be trained this way.
+        ValueError: if the settings cannot be used.
     """
 
-    def __init__(self, training: Training, *, lanes: int | None = None, memory: int = 2**28) -> None:
-        if lanes is not None and lanes < 1:
-            raise ValueError(f"lanes must be positive, got {lanes}")
-        self.training = training
-        self._template = template_of(training)
-        self._asked = lanes
-        self._most = _lanes_for(training, self._template, memory) if lanes is None else lanes
-        self._recorded: dict[int, tuple[BatchedGradient, BatchedLoss]] = {}
-
-    def train(self, settings: Settings) -> Trained:
-        """All models, trained, in the order of their settings.
-
-        Raises:
-            ValueError: if the settings cannot be used, or the model cannot be computed for several at once.
-        """
-        pieces = list(self.train_progressively(settings))
-        models = np.concatenate([piece.models for piece in pieces])
-        order = np.argsort(models)
-        return Trained(
-            models=models[order],
-            losses=np.concatenate([piece.losses for piece in pieces])[order],
-            diverged=np.concatenate([piece.diverged for piece in pieces])[order],
-            parameters={
-                name: torch.cat([piece.parameters[name] for piece in pieces])[torch.from_numpy(order)]
-                for name in pieces[0].parameters
-            },
-        )
-
-    def train_progressively(self, settings: Settings) -> Iterator[Trained]:
-        """The models as they come to their end, which need not be in order. To stop, close the generator.
-
-        Raises:
-            ValueError: as `train`.
-        """
-        lanes = self._most
-        if self._asked is None:
-            lanes = min(lanes, -(-settings.models // _MULTIPLE) * _MULTIPLE)
-        running = _Lanes(self.training, settings, self._template, lanes)
-        if lanes not in self._recorded:
-            self._recorded[lanes] = running.record()
-        return running.run(*self._recorded[lanes])
-
-
-def _lanes_for(training: Training, template: nn.Module, memory: int) -> int:
-    each = bytes_of_a_model(training, template)
-    fastest = min(max(_WORKING_SET[training.data[0].device.type] // each, _MULTIPLE), _MOST_LANES)
-    affordable = max(min(fastest, memory // each), 1)
-    return affordable - affordable % _MULTIPLE if affordable >= _MULTIPLE else affordable
-
-
-class _Lanes:
-    """The state of the lanes: which model each has, how far it is, its weights, optimiser, settings and history."""
-
-    def __init__(self, training: Training, settings: Settings, template: nn.Module, lanes: int) -> None:
-        self.training, self.template = training, template
-        self.waiting = deque(range(settings.models))
+    def __init__(
+        self, training: Training, settings: Settings, template: nn.Module, lanes: int, waiting: deque[int]
+    ) -> None:
+        self.training, self.template, self.waiting = training, template, waiting
         self.seeds, self.batch_seeds = settings.of_models("seed"), settings.of_models("batch_seed")
         self.initial = lru_cache(maxsize=8)(lambda seed: _initial(training, seed))
         if isinstance(training.model, nn.Module) and len(set(self.seeds)) > 1:
@@ -163,26 +104,24 @@ class _Lanes:
             shape = (lanes, training.steps, training.batch_size)
             self.orders = torch.zeros(shape, dtype=torch.long, device=self.device)
 
+    @property
+    def empty(self) -> NDArray[np.intp]:
+        """The lanes without a model."""
+        return np.flatnonzero(self.models == _EMPTY)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any lane has a model."""
+        return bool((self.models != _EMPTY).any())
+
     def record(self) -> tuple[BatchedGradient, BatchedLoss]:
         """How gradients and losses are computed with this number of lanes."""
-        with _one_thread():
-            return (
-                batched_gradient(self.training, self.template, self.parameters, self.fixed, self._batch()),
-                batched_loss(self.training, self.template, self.parameters, self.fixed),
-            )
+        return (
+            batched_gradient(self.training, self.template, self.parameters, self.fixed, self._batch()),
+            batched_loss(self.training, self.template, self.parameters, self.fixed),
+        )
 
-    def run(self, gradient: BatchedGradient, loss: BatchedLoss) -> Iterator[Trained]:
-        """Fills the lanes, trains, and yields what has come to its end, until no model is left."""
-        self._fill(np.flatnonzero(self.models == _EMPTY))
-        while (self.models != _EMPTY).any():
-            with _one_thread(), torch.no_grad():
-                self._advance(gradient, loss)
-                ended = self._ended()
-            if len(ended):
-                yield self._take(ended)
-                self._fill(ended)
-
-    def _advance(self, gradient_of: BatchedGradient, loss_of: BatchedLoss) -> None:
+    def advance(self, gradient_of: BatchedGradient, loss_of: BatchedLoss) -> None:
         """Some steps of all lanes, up to the next at which a model may end."""
         occupied = torch.from_numpy(self.models != _EMPTY).to(self.device)
         furthest = int(self.taken[occupied].max())
@@ -214,12 +153,13 @@ class _Lanes:
         flags = [theta.isfinite().flatten(1).all(dim=1) for theta in self.parameters.values()]
         return torch.stack(flags).all(dim=0)
 
-    def _ended(self) -> NDArray[np.intp]:
+    def ended(self) -> NDArray[np.intp]:
+        """The lanes whose model took all its steps, or diverged."""
         self.alive &= self._finite()
         done = ~self.alive | (self.taken >= self.training.steps)
         return np.flatnonzero(done.cpu().numpy() & (self.models != _EMPTY))
 
-    def _take(self, ended: NDArray[np.intp]) -> Trained:
+    def take(self, ended: NDArray[np.intp]) -> Trained:
         """The models in the lanes `ended`, which become empty."""
         lanes = torch.from_numpy(ended).to(self.device)
         unwritten = torch.arange(self.training.steps, device=self.device) >= self.taken[lanes].unsqueeze(1)
@@ -233,7 +173,7 @@ class _Lanes:
         self.models[ended] = _EMPTY
         return taken
 
-    def _fill(self, empty: NDArray[np.intp]) -> None:
+    def fill(self, empty: NDArray[np.intp]) -> None:
         """Puts the next models that wait into empty lanes; lanes that stay empty get weights that cost no time."""
         count = min(len(empty), len(self.waiting))
         models = np.array([self.waiting.popleft() for _ in range(count)], dtype=np.intp)
@@ -278,11 +218,12 @@ def _initial(training: Training, seed: int) -> Tensors:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Within, operators run on one thread: how they are divided among several may change a result's last bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+def plain_arithmetic() -> Iterator[None]:
+    """Within, operators of this thread compute what is written, and record nothing for derivatives."""
+    with (
+        autograd_tensors(),
+        torch.no_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
         yield
-    finally:
-        torch.set_num_threads(threads)

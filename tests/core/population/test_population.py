@@ -136,6 +136,40 @@ def test_the_number_of_a_model_is_the_same_to_the_last_bit_in_any_company(activa
     np.testing.assert_array_equal(whole.losses[13], alone.losses[0])
 
 
+def test_threads_share_the_work_and_change_nothing():
+    training = mean_field(width=4, steps=25)
+    settings = Settings(learning_rate=np.geomspace(1, 1e3, 70), seed=np.arange(70))
+    one = train(training, settings, lanes=16)
+    torch.set_num_threads(3)
+    try:
+        state = torch.get_rng_state()
+        three = train(training, settings, lanes=16)
+        assert torch.get_num_threads() == 3
+        assert torch.equal(torch.get_rng_state(), state)
+    finally:
+        torch.set_num_threads(1)
+    np.testing.assert_array_equal(one.losses, three.losses)
+    assert torch.equal(one.parameters["input"], three.parameters["input"])
+
+
+def test_torchs_modes_change_nothing():
+    training = mean_field(width=4, steps=5)
+    settings = Settings(learning_rate=[0.1, 1.0])
+    plain = train(training, settings)
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        np.testing.assert_array_equal(train(training, settings).losses, plain.losses)
+
+
+def test_lanes_fit_the_memory():
+    """A layer of a million weights takes 8 MB, its gradient and optimiser as much each."""
+    training = Training(
+        lambda: nn.Linear(1000, 1000, bias=False).double(), F.mse_loss,
+        (torch.ones(1, 1000).double(), torch.zeros(1, 1000).double()), steps=2,
+    )  # fmt: skip
+    for memory, lanes in ((10**7, 1), (10**8, 2), (10**9, 16), (10**10, 16)):
+        assert Population(training, memory=memory)._most == lanes
+
+
 def scalar():
     model = nn.Linear(1, 1, bias=False).double()
     nn.init.ones_(model.weight)

@@ -1,0 +1,132 @@
+"""Training a population: lanes side by side on the processor's cores, models handed to them one after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from landscope.population.gradients import BatchedGradient, BatchedLoss, bytes_of_a_model, template_of
+from landscope.population.lanes import Lanes, Trained, plain_arithmetic
+from landscope.population.settings import Settings, Training
+
+__all__ = ["Population"]
+
+_WORKING_SET = {"cpu": 6 * 2**20, "cuda": 2**28}  # bytes that lanes fill: a core's share of the cache, a device's cores
+_MULTIPLE = 16  # lanes are that many times something: no vector operation then ends within a model
+_MOST_LANES = 1024
+
+
+class Population:
+    """Many copies of a model to be trained at once.
+
+    They are trained in lanes, one model in each: as many at once as a core's cache holds, and as many such groups side
+    by side as torch has threads. Each model that comes to its end, or diverges, leaves its lane to the next, so that
+    memory does not grow with their number.
+
+    A model's numbers do not depend on the others. On a CPU, a model whose layers have even widths gets the same numbers
+    to the last bit in any lane and company, as long as lanes are a multiple of 16, as they are by default; of others
+    matrix products may differ in the last bit with where in memory they lie, which chaotic training amplifies.
+
+    Args:
+        training: What the models have in common.
+        lanes: Models trained at once by a thread; by default as many as suit the processor.
+        memory: Bytes that lanes chosen by default may take at most.
+
+    Raises:
+        ValueError: if `lanes` is not positive, or the model cannot be trained this way.
+    """
+
+    def __init__(self, training: Training, *, lanes: int | None = None, memory: int = 2**28) -> None:
+        if lanes is not None and lanes < 1:
+            raise ValueError(f"lanes must be positive, got {lanes}")
+        self.training = training
+        with plain_arithmetic():
+            self._template = template_of(training)
+            self._threads = torch.get_num_threads() if training.data[0].device.type == "cpu" else 1
+            self._asked = lanes
+            self._most = lanes or _lanes_for(training, self._template, memory // self._threads)
+        self._recorded: dict[int, tuple[BatchedGradient, BatchedLoss]] = {}
+
+    def train(self, settings: Settings) -> Trained:
+        """All models, trained, in the order of their settings.
+
+        Raises:
+            ValueError: if the settings cannot be used, or the model cannot be computed for several at once.
+        """
+        pieces = list(self.train_progressively(settings))
+        models = np.concatenate([piece.models for piece in pieces])
+        order = np.argsort(models)
+        return Trained(
+            models=models[order],
+            losses=np.concatenate([piece.losses for piece in pieces])[order],
+            diverged=np.concatenate([piece.diverged for piece in pieces])[order],
+            parameters={
+                name: torch.cat([piece.parameters[name] for piece in pieces])[torch.from_numpy(order)]
+                for name in pieces[0].parameters
+            },
+        )
+
+    def train_progressively(self, settings: Settings) -> Iterator[Trained]:
+        """The models as they come to their end, which need not be in order. To stop, close the generator.
+
+        Nothing is computed before the next models are asked for.
+
+        Raises:
+            ValueError: as `train`.
+        """
+        lanes = self._most
+        if self._asked is None:
+            lanes = min(lanes, -(-settings.models // _MULTIPLE) * _MULTIPLE)
+        waiting = deque(range(settings.models))
+        groups = min(self._threads, -(-settings.models // lanes))
+        with plain_arithmetic():
+            crews = [Lanes(self.training, settings, self._template, lanes, waiting) for _ in range(groups)]
+            if lanes not in self._recorded:
+                self._recorded[lanes] = crews[0].record()
+        return _in_turns(crews, *self._recorded[lanes])
+
+
+def _in_turns(crews: list[Lanes], gradient: BatchedGradient, loss: BatchedLoss) -> Iterator[Trained]:
+    """All crews take some steps, each on its thread; then those models that have ended are exchanged for others.
+
+    Weights are drawn between the turns, because torch has one generator of random numbers for all threads.
+    """
+
+    def advance(crew: Lanes) -> None:
+        with plain_arithmetic():
+            crew.advance(gradient, loss)
+
+    for crew in crews:
+        crew.fill(crew.empty)
+    with ThreadPoolExecutor(len(crews), initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        while busy := [crew for crew in crews if crew.busy]:
+            with _operators_on_one_thread():
+                list(threads.map(advance, busy))
+            for crew in busy:
+                if len(ended := crew.ended()):
+                    yield crew.take(ended)
+                    crew.fill(ended)
+
+
+@contextmanager
+def _operators_on_one_thread() -> Iterator[None]:
+    """Within, an operator's work is not divided among threads, which may change the last bit of its result."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _lanes_for(training: Training, template: nn.Module, memory: int) -> int:
+    each = bytes_of_a_model(training, template)
+    fastest = min(max(_WORKING_SET[training.data[0].device.type] // each, _MULTIPLE), _MOST_LANES)
+    affordable = max(min(fastest, memory // each), 1)
+    return affordable - affordable % _MULTIPLE if affordable >= _MULTIPLE else affordable
