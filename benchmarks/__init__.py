@@ -1,0 +1,1 @@
+"""Landscope beside its peers, in one process: `python -m benchmarks`."""
