@@ -1,4 +1,4 @@
-"""The README's code runs as it is."""
+"""The code in the README and in docs/ runs as it is."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,8 @@ import landscope
 from landscope.runs import list_runs
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = [code for page in PAGES for code in re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)]
 
 
 @pytest.fixture
@@ -28,16 +29,17 @@ def names():
         "train_set": train_set,
         "test_set": test_set,
         "loader": torch.utils.data.DataLoader(train_set, batch_size=10, shuffle=True),
+        "objective": landscope.Objective(model, nn.CrossEntropyLoss(), (x, y)),
         "x": x,
         "y": y,
     }
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=lambda code: code.splitlines()[2][:30])
+@pytest.mark.parametrize("code", BLOCKS, ids=lambda code: code.splitlines()[-1][:30])
 def test_code_runs(code, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LANDSCOPE_RUNS", raising=False)
-    exec(compile(code, "README.md", "exec"), names)
+    exec(compile(code, "documentation", "exec"), names)
     if "scope" in names:
         names["scope"].close()
         (run,) = list_runs(tmp_path / "runs")
@@ -45,6 +47,7 @@ def test_code_runs(code, names, tmp_path, monkeypatch):
 
 
 def test_there_is_code_and_its_picture_is_there():
-    assert len(BLOCKS) == 2
-    for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text()):
-        assert (ROOT / target).is_file(), target
+    assert len(BLOCKS) >= 2
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).is_file(), target
