@@ -125,13 +125,8 @@ landscope.landscapePanel = (() => {
         value: traces.withError(traces.numberOf(relief.value(centre), quantity), own),
       },
     ];
-    if (relief.holes)
-      items.push({
-        label: "points not finite",
-        value: `${whole(relief.holes)} of ${whole(slice.loss.data.length)}`,
-        after: true,
-      });
-    items.push({ label: pointsLabel(slice), value: slice.loss.shape.join(" × "), after: true });
+    const holes = relief.holes ? `, ${whole(relief.holes)} not finite` : "";
+    items.push({ label: `points${holes}${stageOf(slice)}`, value: slice.loss.shape.join(" × "), after: true });
     if (Number.isFinite(relief.error)) items.push({ label: "between them", value: traces.percent(relief.error) });
     items.push(
       { swatch: look.colours.first, label: "along α", value: "" },
@@ -142,13 +137,12 @@ landscope.landscapePanel = (() => {
     return items;
   };
   // A stage before the last is followed by finer ones while the training goes on, unless a later step came in between.
-  const pointsLabel = (slice) => {
-    const { stage, stages, provenance } = slice;
-    if (!(stage < stages)) return "points";
+  const stageOf = ({ stage, stages, provenance }) => {
+    if (!(stage < stages)) return "";
     const { head } = landscope.run.data,
       newest = landscope.run.frameAt(frameName(), Infinity);
     const live = head && ["running", "paused"].includes(head.status) && newest && newest.step === provenance.step;
-    return live ? "points, sharpening" : `points, stage ${stage} of ${stages}`;
+    return live ? ", sharpening" : `, stage ${stage} of ${stages}`;
   };
   const details = ({ normalisation, provenance }) => [
     normalisation && normalisation !== "none" ? `${normalisation}-normalised` : "",

@@ -101,7 +101,7 @@ class Trainer:
 
     @classmethod
     def start(cls, root: Path) -> Trainer:
-        options = ("--steps", "40000", "--every", "20", "--pace", "0.02")
+        options = ("--steps", "40000", "--every", "40", "--pace", "0.02")
         command = [sys.executable, "-m", "tests.browser.synthetic", str(root), *options]
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None

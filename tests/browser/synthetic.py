@@ -197,10 +197,10 @@ def source(method: str, step: int, seconds: float, **work: float) -> Provenance:
 
 def frames_at(step: int, steps: int, classes: int, rng: np.random.Generator) -> Iterator[tuple[str, Measurement]]:
     """All measurements of one step, by their names in a run."""
-    for plane in ("random", "trajectory"):
-        for stage in range(1, len(STAGES) + 1):
-            yield f"slice/{plane}", slice_at(step, steps, plane, stage)
-    yield "slice/hessian", slice_at(step, steps, "hessian")
+    for stage in range(1, len(STAGES) + 1):
+        yield "slice/trajectory", slice_at(step, steps, "trajectory", stage)
+    for plane in ("random", "hessian"):
+        yield f"slice/{plane}", slice_at(step, steps, plane)
     yield "density", density_at(step, steps, rng)
     yield "ntk", kernel_at(step, steps)
     yield "embedding", embedding_at(step, steps, classes)

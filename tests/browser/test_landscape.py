@@ -177,7 +177,7 @@ def test_failed_checks_holes_and_hostile_names_are_seen_as_they_are(
     expect(page.locator("#checks")).to_be_hidden()
 
     # Nothing is drawn in the four cells around the point that is not finite, and it alone is counted.
-    expect(page.locator(READOUT)).to_contain_text("1 of 289 points not finite")
+    expect(page.locator(READOUT)).to_contain_text("17 × 17 points, 1 not finite")
     until(page, f"{GRAPH}.data.length > 0")
     empty = np.zeros((65, 65), bool)
     empty[9:16, 17:24] = True

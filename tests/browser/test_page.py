@@ -98,7 +98,7 @@ def test_scales_hold_still_while_the_step_changes(latest: str, visit: Callable) 
     page.wait_for_timeout(1000)
     assert page.evaluate(ranges) == before
     # At step 0 a corner of the plane has no finite loss: it is drawn as such, and counted.
-    expect(page.locator('[data-readout="landscape"]')).to_contain_text("10 of 1,089 points not finite")
+    expect(page.locator('[data-readout="landscape"]')).to_contain_text("33 × 33 points, 10 not finite")
     assert "heatmap" in page.evaluate(
         "document.querySelector('#graph-landscape .js-plotly-plot').data.map((trace) => trace.type)"
     )
