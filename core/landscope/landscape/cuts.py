@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = ["Cut", "Path", "Step"]
 
 _KINDS: dict[int, type[Slice]] = {1: Slice1D, 2: Slice2D, 3: Slice3D}
 _COORDINATES = ("alpha", "beta", "gamma")
+_KEPT = 0.5  # seconds of work that a kill may cost
 _OWN = ("loss", "accuracy", "error", "contrast_error")  # what has a field of its own
 
 
@@ -76,6 +78,9 @@ class Cut:
         path_losses: The loss of each; evaluated if not given.
         store: Folder in which finished points are kept, and found again.
         memory: Bytes that may be held at once beside data and directions.
+
+    Raises:
+        ValueError: if a metric has the name of what a slice has anyway.
     """
 
     objective: Objective
@@ -100,6 +105,15 @@ class Cut:
     store: Path | None = None
     memory: int = MEMORY
 
+    def __post_init__(self) -> None:
+        taken = ("class/", "slope/", *(f"{name}/" for name in self.also))
+        for name in self.metrics:
+            if name in _OWN or name.startswith(taken):
+                raise ValueError(
+                    f"metrics must not have the names of what a slice has anyway ({', '.join(_OWN)}, or beginning with "
+                    f"{', '.join(taken)}), got {name!r}; give it another"
+                )
+
     def steps(self, *, slot: float | None = None, nested: bool = True) -> Iterator[Step]:
         """Evaluates the points, yielding whenever a nested grid is done.
 
@@ -120,6 +134,8 @@ class _Evaluation:
         self.cut = cut
         self._seconds, self._work = 0.0, Work()
         self._values: dict[str, np.ndarray] = {}
+        self._probe: dict[str, float] = {}
+        self._slopes = [f"slope/{axis}" for axis in _COORDINATES[: len(cut.directions)]] if cut.gradient else []
         self._done = np.zeros(cut.grid.shape, dtype=bool)
         with self._measuring():
             self._evaluators = {
@@ -147,40 +163,47 @@ class _Evaluation:
             setattr(self._work, name, getattr(self._work, name) + spent)
 
     def steps(self, slot: float | None, nested: bool) -> Iterator[Step]:
+        kept = self._resumed()
+        with nullcontext() if kept is None else closing(kept):
+            yield from self._stages(slot, nested, kept)
+
+    def _stages(self, slot: float | None, nested: bool, kept: PointsFile | None) -> Iterator[Step]:
         grid, total = self.cut.grid, self._done.size
         strides = grid.strides() if nested else [1]
-        kept = self._resumed()
+        pause = slot or (math.inf if kept is None else _KEPT)
         chunk, pace = 8, 0.0
         for stage, stride in enumerate(strides, start=1):
             waiting = grid.indices(stride)
             waiting = waiting[~self._done[tuple(waiting.T)]]
             while len(waiting):
-                began, size = time.perf_counter(), min(chunk, len(waiting)) if slot else len(waiting)
+                began, size = time.perf_counter(), len(waiting) if math.isinf(pause) else min(chunk, len(waiting))
                 with self._measuring():
                     self._evaluate(waiting[:size], kept)
                 waiting = waiting[size:]
                 pace = (time.perf_counter() - began) / size
-                if slot:
-                    chunk = max(1, min(2 * chunk, int(slot / pace)))
-                    if len(waiting):
-                        yield Step(int(self._done.sum()), total, pace * (total - int(self._done.sum())))
-            with self._measuring():
-                gradient = self._gradients(stride) if self.cut.gradient else None
-            picture = self._picture(stride, stage, len(strides), gradient)
+                chunk = max(1, int(min(2 * chunk, pause / pace)))
+                if slot and len(waiting):
+                    yield Step(int(self._done.sum()), total, pace * (total - int(self._done.sum())))
+            picture = self._picture(stride, stage, len(strides))
             yield Step(int(self._done.sum()), total, pace * (total - int(self._done.sum())), picture)
-        if kept is not None:
-            kept.close()
 
     def _evaluate(self, indices: np.ndarray, kept: PointsFile | None) -> None:
         coordinates = self.cut.grid.coordinates(indices)
         where = tuple(indices.T)
+        found = self._at(coordinates)
+        if self.cut.gradient:
+            found |= dict(zip(self._slopes, self._derivatives(coordinates).T, strict=True))
+        self._put(where, found)
+        if kept is not None:
+            kept.add(np.ravel_multi_index(where, self._done.shape).tolist(), found)
+
+    def _at(self, coordinates: Tensor) -> dict[str, np.ndarray]:
+        """Losses and metrics by name, (G,), at coordinates (G, K)."""
         found: dict[str, np.ndarray] = {}
         for prefix, evaluator in self._evaluators.items():
             with evaluator.objective.measuring():
                 found |= {prefix + name: values.numpy() for name, values in evaluator(coordinates).items()}
-        self._put(where, found)
-        if kept is not None:
-            kept.add(np.ravel_multi_index(where, self._done.shape).tolist(), found)
+        return found
 
     def _put(self, where: tuple[np.ndarray, ...], found: Mapping[str, np.ndarray]) -> None:
         for name, values in found.items():
@@ -193,25 +216,21 @@ class _Evaluation:
         """The file of finished points, what is in it taken over."""
         if self.cut.store is None:
             return None
-        probe: dict[str, float] = {}
-        with self._measuring():
-            for prefix, evaluator in self._evaluators.items():
-                with evaluator.objective.measuring():
-                    at_centre = evaluator(torch.zeros(1, len(self.cut.directions)).double())
-                probe |= {prefix + name: float(values[0]) for name, values in at_centre.items()}
         # Errors at the centre are differences of nothing, and no sign of what was evaluated.
-        about = {name: value for name, value in probe.items() if not name.endswith("error")}
-        kept = PointsFile(Path(self.cut.store), self._key(), list(probe), about)
+        about = {name: value for name, value in self._probe.items() if not name.endswith("error")}
+        names = [name.removeprefix("centre/") for name in self._probe if name.startswith("centre/")]
+        kept = PointsFile(Path(self.cut.store), self._key(names), [*names, *self._slopes], about)
         if kept.finished:
             where = np.unravel_index(np.array(list(kept.finished)), self._done.shape)
             rows = np.array(list(kept.finished.values()))
             self._put(where, {name: rows[:, column] for column, name in enumerate(kept.names)})
         return kept
 
-    def _key(self) -> str:
+    def _key(self, names: Sequence[str]) -> str:
         """A digest of all that the values depend on, as far as it can be seen."""
-        cut, digest = self.cut, hashlib.sha256()
-        for array in (cut.centre.cpu().numpy(), cut.directions.cpu().numpy(), *cut.grid.axes):
+        cut = self.cut
+        digest = hashlib.sha256(" ".join([*names, *self._slopes]).encode())
+        for array in (cut.centre.double().cpu().numpy(), cut.directions.double().cpu().numpy(), *cut.grid.axes):
             digest.update(np.ascontiguousarray(array).tobytes())
         for objective in (cut.objective, *cut.also.values()):
             digest.update(f"{objective.batches.digest} {objective.batch_norm} {objective.layout}".encode())
@@ -222,10 +241,11 @@ class _Evaluation:
     def _once(self) -> list[Check]:
         """The checks that hold for every stage."""
         cut, objective = self.cut, self.cut.objective
-        evaluator = self._evaluators[""]
         far = torch.tensor([[float(axis[-1]) for axis in cut.grid.axes]], dtype=torch.float64)
         corner = (cut.centre.double() + far.to(cut.centre.device)[0] @ cut.directions.double()).to(cut.centre.dtype)
-        at_centre, at_corner = (float(evaluator(point)["loss"][0]) for point in (torch.zeros_like(far), far))
+        for place, point in (("centre/", torch.zeros_like(far)), ("corner/", far)):
+            self._probe |= {place + name: float(values[0]) for name, values in self._at(point).items()}
+        at_centre, at_corner = self._probe["centre/loss"], self._probe["corner/loss"]
         precision = objective.layout.dtype
         digest = f"{objective.examples} {objective.split} examples".replace("  ", " ")
         centre_text = "the centre is {found}, the model's own loss {expected}"
@@ -263,20 +283,20 @@ class _Evaluation:
             "explained": foot.explained,
         }
 
-    def _gradients(self, stride: int) -> np.ndarray:
-        """Derivatives along the directions on a nested grid, (grid, K)."""
-        cut, grid = self.cut, self.cut.grid.every(stride)
-        directions = cut.directions.double()
+    def _derivatives(self, coordinates: Tensor) -> np.ndarray:
+        """Derivatives along the directions, (G, K)."""
+        cut, directions = self.cut, self.cut.directions.double()
         found = []
-        for coordinates in grid.coordinates(grid.indices(1)).to(cut.centre.device):
-            theta = (cut.centre.double() + coordinates @ directions).to(cut.centre.dtype)
+        for point in coordinates.to(cut.centre.device):
+            theta = (cut.centre.double() + point @ directions).to(cut.centre.dtype)
             found.append((directions @ cut.objective.gradient(theta).double()).cpu().numpy())
-        return np.array(found).reshape(*grid.shape, len(directions))
+        return np.array(found)
 
-    def _picture(self, stride: int, stage: int, stages: int, gradient: np.ndarray | None) -> Slice:
+    def _picture(self, stride: int, stage: int, stages: int) -> Slice:
         cut, grid = self.cut, self.cut.grid.every(stride)
         every = tuple(slice(None, None, stride) for _ in grid.axes)
         values = {name: array[every].copy() for name, array in self._values.items()}
+        slopes = [values.pop(name) for name in self._slopes]
         fields: dict[str, Any] = dict(zip(_COORDINATES, grid.axes, strict=False))
         fields |= {name: values.pop(name, None) for name in _OWN} | self._path
         checks = [*self._checks]
@@ -289,7 +309,7 @@ class _Evaluation:
         return _KINDS[len(grid.shape)](
             **fields,
             metrics=values,
-            gradient=gradient,
+            gradient=np.stack(slopes, axis=-1) if slopes else None,
             centre_loss=self._centre_loss,
             plane=cut.plane,
             normalisation=cut.normalisation,

@@ -153,9 +153,11 @@ class Readings:
                     if bool(chosen.any()):
                         errors.add(losses[:, chosen], reader._centre[number][chosen])
         if not reader.exact:
-            self._loss += size * over_points(lambda output: objective.loss(output, target), outputs)
+            losses = over_points(lambda output: objective.loss(output, target), outputs)
+            self._loss += size * losses.to(self._loss)
         for name, metric in reader.metrics.items():
-            self._metrics[name] += size * over_points(functools.partial(_with_target, metric, target), outputs)
+            values = over_points(functools.partial(_with_target, metric, target), outputs)
+            self._metrics[name] += size * values.to(self._loss)
         if objective.classes is not None:
             classes = objective.classes
             right, counted = over_points(lambda output: torch.stack(classes.right(output, target)), outputs).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ __all__ = ["cut", "fitting_radius", "refine", "slice1d", "slice2d", "slice3d", "
 
 Directions = Tensor | Literal["random", "hessian"] | None
 Extent = Sequence[tuple[float, float]]
+
+logger = logging.getLogger(__name__)
 
 _ORDINALS = ("first", "second", "third")
 _RISE = 10.0
@@ -137,9 +140,10 @@ def cut(
             words[0] += f" (seed {seed})"
         else:
             raise ValueError(f'directions must be a tensor, "random" or "hessian", got {directions!r}')
-        rest = None if dimensions == 1 else torch.linalg.matrix_rank(_unit(rows) @ _unit(rows).T, tol=1e-12)
-        if rest is not None and int(rest) < dimensions:
-            raise ValueError("directions must span a plane or box, got some that are parallel or zero")
+        if not bool(rows.isfinite().all() & rows.any(dim=1).all()):
+            raise ValueError("directions must be finite and not zero; filters of zero norm move in no direction")
+        if int(torch.linalg.matrix_rank(_unit(rows) @ _unit(rows).T, tol=1e-12)) < dimensions:
+            raise ValueError("directions must span a plane or box, got some that are parallel")
         if extent is None:
             radii = fitting_radius(objective, centre, rows) if radius == "auto" else [float(radius)] * dimensions
             extent = [(-r, r) for r in radii]
@@ -230,7 +234,11 @@ def refine(
 def _quick_sample(objective: Objective, cut: Cut, seconds: float) -> Objective | None:
     """As many examples as the coarsest grid may have to be done in time; None if it may have them all."""
     coarsest = prod(cut.grid.every(cut.grid.strides()[0]).shape)
-    few = objective.sample(min(_FEWEST, objective.examples))
+    try:
+        few = objective.sample(min(_FEWEST, objective.examples))
+    except ValueError as reason:
+        logger.info("the first picture is of all examples: batches cannot be divided (%s)", reason)
+        return None
     few.value(cut.centre)
     began = time.perf_counter()
     few.value(cut.centre)
