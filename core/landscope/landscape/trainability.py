@@ -71,9 +71,8 @@ class Axis:
         """The hyperparameter at each coordinate; that of a coordinate does not depend on the others."""
         if self.scale == "linear":
             return coordinates
-        return np.array(
-            [10.0 ** float(coordinate) for coordinate in coordinates]
-        )  # numpy's power may: it has two codes
+        # One by one: numpy computes powers of whole blocks and of what is left over by different codes.
+        return np.array([10.0 ** float(coordinate) for coordinate in coordinates])
 
     def around(self, centre: float, width: float) -> Axis:
         """The same axis over another range."""
@@ -82,10 +81,10 @@ class Axis:
 
 _VARIED = ("learning_rate", "momentum", "weight_decay", "scale", "offset")
 
-INPUT_RATE = Axis("learning_rate", -1.0, 4.0, "input")
+INPUT_RATE = Axis("learning_rate", 0.0, 6.0, "input")
 """Learning rates of the weights into the hidden units of a mean-field network."""
 
-OUTPUT_RATE = Axis("learning_rate", -1.0, 4.0, "output")
+OUTPUT_RATE = Axis("learning_rate", -2.0, 4.0, "output")
 """Learning rates of the weights from the hidden units of a mean-field network to the output."""
 
 
@@ -96,10 +95,9 @@ def trainability_map(
     settings: Settings | None = None,
     points: int | tuple[int, int] = 65,
     progress: Progress | None = None,
-    lanes: int | None = None,
 ) -> TrainabilityMap:
     """Where training converges, on a grid of two hyperparameters; arguments as of `trainability_maps`."""
-    *_, finest = trainability_maps(training, axes, settings=settings, points=points, progress=progress, lanes=lanes)
+    *_, finest = trainability_maps(training, axes, settings=settings, points=points, progress=progress)
     return finest
 
 
@@ -110,7 +108,6 @@ def trainability_maps(
     settings: Settings | None = None,
     points: int | tuple[int, int] = 65,
     progress: Progress | None = None,
-    lanes: int | None = None,
 ) -> Iterator[TrainabilityMap]:
     """Where training converges, on nested grids from coarse to fine, each of which re-uses all points before it.
 
@@ -123,12 +120,11 @@ def trainability_maps(
         settings: The other hyperparameters.
         points: Points a side. Grids nest where the number less one can be halved: 65 is shown as 5, 9, 17, 33 and 65.
         progress: Called as points are done, with their number and that of all; to cancel, let it raise.
-        lanes: Networks trained at once; see `landscope.population.Population`.
 
     Raises:
         ValueError: if both axes are the same hyperparameter, or a setting cannot be used.
     """
-    population = Population(training or mean_field(), lanes=lanes)
+    population = Population(training or mean_field())
     return _maps(population, axes, settings or Settings(), points, progress or _silent)
 
 
@@ -141,7 +137,6 @@ def trainability_zoom(
     settings: Settings | None = None,
     points: int = 65,
     progress: Progress | None = None,
-    lanes: int | None = None,
 ) -> Iterator[TrainabilityMap]:
     """Maps that go deeper and deeper into the boundary, each `factor` times narrower than the one before.
 
@@ -157,7 +152,6 @@ def trainability_zoom(
         settings: The other hyperparameters.
         points: Points a side.
         progress: As of `trainability_maps`, of each map.
-        lanes: As there.
 
     Raises:
         ValueError: if `factor` is not above 1 or so large that the boundary may be missed, or `zooms` not positive.
@@ -166,7 +160,7 @@ def trainability_zoom(
         raise ValueError(f"factor must be above 1 and at most {points - 1}, the squares along a side, got {factor}")
     if zooms < 1:
         raise ValueError(f"zooms must be at least 1, got {zooms}")
-    population = Population(training or mean_field(), lanes=lanes)
+    population = Population(training or mean_field())
     return _zooming(population, axes, zooms, factor, settings or Settings(), points, progress or _silent)
 
 

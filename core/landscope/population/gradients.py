@@ -29,6 +29,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError)
+
 Tensors: TypeAlias = dict[str, Tensor]
 BatchedLoss: TypeAlias = Callable[[Tensors, Tensors, tuple[Tensor, ...]], Tensor]
 BatchedGradient: TypeAlias = Callable[[Tensors, Tensors, tuple[Tensor, ...]], tuple[Tensors, Tensor]]
@@ -120,15 +122,15 @@ def _loss_function(training: Training, template: nn.Module) -> Callable[..., Ten
 
 def _recorded(function: Callable[..., Any], example: tuple[Any, ...]) -> Callable[..., Any]:
     try:
-        function(*example)
-    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as reason:
-        raise ValueError(
-            "the model or its loss cannot be computed for many models at once; it must be free of random numbers and "
-            f"of control flow that depends on values: {reason}"
-        ) from reason
-    try:
         recorded: Callable[..., Any] = make_fx(function)(*example)
-    except (RuntimeError, ValueError, TypeError, NotImplementedError) as reason:
-        logger.info("the model is batched anew at every step, which is slower: recording failed (%s)", reason)
+    except _REFUSALS as refusal:
+        try:
+            function(*example)
+        except _REFUSALS as reason:
+            raise ValueError(
+                "the model or its loss cannot be computed for many models at once; it must be free of random numbers "
+                f"and of control flow that depends on values: {reason}"
+            ) from reason
+        logger.info("the model is batched anew at every step, which is slower: recording failed (%s)", refusal)
         return function
     return recorded

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -25,10 +26,14 @@ from landscope.population.gradients import (
 from landscope.population.optimisers import adam_step, sgd_step
 from landscope.population.settings import Settings, Training
 
-__all__ = ["Lanes", "Trained", "plain_arithmetic"]
+__all__ = ["Lanes", "Recorded", "Trained", "plain_arithmetic"]
 
 _STEPS_BETWEEN_CHECKS = 10
 _EMPTY = -1
+
+
+Recorded: TypeAlias = tuple[BatchedGradient, BatchedLoss | None]
+"""How gradients and losses of the same examples are computed, and losses over all data where those are others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,23 +119,24 @@ class Lanes:
         """Whether any lane has a model."""
         return bool((self.models != _EMPTY).any())
 
-    def record(self) -> tuple[BatchedGradient, BatchedLoss]:
+    def record(self) -> Recorded:
         """How gradients and losses are computed with this number of lanes."""
-        return (
-            batched_gradient(self.training, self.template, self.parameters, self.fixed, self._batch()),
-            batched_loss(self.training, self.template, self.parameters, self.fixed),
-        )
+        gradient = batched_gradient(self.training, self.template, self.parameters, self.fixed, self._batch())
+        if self.training.batch_size is None:
+            return gradient, None
+        return gradient, batched_loss(self.training, self.template, self.parameters, self.fixed)
 
-    def advance(self, gradient_of: BatchedGradient, loss_of: BatchedLoss) -> None:
+    def advance(self, recorded: Recorded) -> None:
         """Some steps of all lanes, up to the next at which a model may end."""
         occupied = torch.from_numpy(self.models != _EMPTY).to(self.device)
         furthest = int(self.taken[occupied].max())
         span = min(_STEPS_BETWEEN_CHECKS, self.training.steps - furthest)
+        gradient_of, loss_of = recorded
         losses = []
         for _ in range(span):
             self.alive &= self._finite()
             gradients, loss = gradient_of(self.parameters, self.fixed, self._batch())
-            if self.orders is not None:
+            if loss_of is not None:
                 loss = loss_of(self.parameters, self.fixed, self.training.data)
             losses.append(torch.where(self.alive, loss, torch.inf))
             if self.training.optimizer == "adam":

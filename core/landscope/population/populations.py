@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from landscope.population.gradients import BatchedGradient, BatchedLoss, bytes_of_a_model, template_of
-from landscope.population.lanes import Lanes, Trained, plain_arithmetic
+from landscope.population.gradients import bytes_of_a_model, template_of
+from landscope.population.lanes import Lanes, Recorded, Trained, plain_arithmetic
 from landscope.population.settings import Settings, Training
 
 __all__ = ["Population"]
 
-_WORKING_SET = {"cpu": 6 * 2**20, "cuda": 2**28}  # bytes that lanes fill: a core's share of the cache, a device's cores
+_CACHE = 6 * 2**20  # bytes that lanes fill on a CPU: a core's share of the cache
+_DEVICE = 2**28  # on an accelerator: enough for all its cores
 _MULTIPLE = 16  # lanes are that many times something: no vector operation then ends within a model
 _MOST_LANES = 1024
 
@@ -51,7 +52,7 @@ class Population:
             self._threads = torch.get_num_threads() if training.data[0].device.type == "cpu" else 1
             self._asked = lanes
             self._most = lanes or _lanes_for(training, self._template, memory // self._threads)
-        self._recorded: dict[int, tuple[BatchedGradient, BatchedLoss]] = {}
+        self._recorded: dict[int, Recorded] = {}
 
     def train(self, settings: Settings) -> Trained:
         """All models, trained, in the order of their settings.
@@ -89,10 +90,10 @@ class Population:
             crews = [Lanes(self.training, settings, self._template, lanes, waiting) for _ in range(groups)]
             if lanes not in self._recorded:
                 self._recorded[lanes] = crews[0].record()
-        return _in_turns(crews, *self._recorded[lanes])
+        return _in_turns(crews, self._recorded[lanes])
 
 
-def _in_turns(crews: list[Lanes], gradient: BatchedGradient, loss: BatchedLoss) -> Iterator[Trained]:
+def _in_turns(crews: list[Lanes], recorded: Recorded) -> Iterator[Trained]:
     """All crews take some steps, each on its thread; then those models that have ended are exchanged for others.
 
     Weights are drawn between the turns, because torch has one generator of random numbers for all threads.
@@ -100,7 +101,7 @@ def _in_turns(crews: list[Lanes], gradient: BatchedGradient, loss: BatchedLoss) 
 
     def advance(crew: Lanes) -> None:
         with plain_arithmetic():
-            crew.advance(gradient, loss)
+            crew.advance(recorded)
 
     for crew in crews:
         crew.fill(crew.empty)
@@ -127,6 +128,7 @@ def _operators_on_one_thread() -> Iterator[None]:
 
 def _lanes_for(training: Training, template: nn.Module, memory: int) -> int:
     each = bytes_of_a_model(training, template)
-    fastest = min(max(_WORKING_SET[training.data[0].device.type] // each, _MULTIPLE), _MOST_LANES)
+    working_set = _CACHE if training.data[0].device.type == "cpu" else _DEVICE
+    fastest = min(max(working_set // each, _MULTIPLE), _MOST_LANES)
     affordable = max(min(fastest, memory // each), 1)
     return affordable - affordable % _MULTIPLE if affordable >= _MULTIPLE else affordable

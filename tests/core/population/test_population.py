@@ -115,6 +115,13 @@ def test_batches_are_pieces_of_random_orders():
         np.testing.assert_allclose(together.losses[k], losses, rtol=1e-10)
 
 
+def test_a_batch_of_all_examples_is_a_full_batch():
+    """In another order, so up to rounding."""
+    settings = Settings(learning_rate=[0.1, 1.0, 10.0])
+    full, batch = (train(mean_field(width=4, steps=20, batch_size=size), settings) for size in (None, 20))
+    np.testing.assert_allclose(full.losses, batch.losses, rtol=1e-9)
+
+
 def test_a_model_is_the_same_whatever_the_lanes():
     rates = np.geomspace(1e-3, 1.0, 9)
     training = mean_field(width=4, steps=40)
