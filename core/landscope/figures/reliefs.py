@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from landscope.figures.scales import height_scale, number
-from landscope.measurements.interpolation import interpolated
 from landscope.measurements.landscape import Slice
 
 __all__ = ["Relief", "escaped", "not_finite", "relief_of"]
@@ -99,6 +98,9 @@ def relief_of(measured: Slice, show: str = "loss", span: tuple[float, float] | N
     Raises:
         ValueError: if the slice has no such quantity.
     """
+    # Here, as splines take half a second to import, and a server that only lays out the page never draws one.
+    from landscope.measurements.interpolation import interpolated
+
     quantities = quantities_of(measured)
     if show not in quantities:
         raise ValueError(f"show must be one of {', '.join(map(repr, quantities))}, got {show!r}")
