@@ -8,12 +8,16 @@ The error is estimated from the computed points themselves, as e_0^2 = (e_1 / r)
 
 - e_1 is how far every other point, interpolated, misses the points between, and r = e_2 / e_1 how much smaller that is
   than the same one level coarser, held between 2 and the 16 that cubic splines gain on a smooth function.
-- d is how far the polynomial through the neighbours of a point, three on either side, misses it. A smooth function
-  leaves next to nothing of it; what is left are the kinks of activations and pooling, whose share e_1 / r cannot see.
+- d is how far the polynomial through the neighbours of a point, two or three on either side, misses it. A smooth
+  function leaves next to nothing of it; what is left are the kinks of activations and pooling, of which e_1 / r knows
+  little.
 
-Squares are averaged over a neighbourhood, and the stated error is twice e_0. The constants were found on perceptrons
-and convolutional networks with ReLU and tanh, before, during and after training, in random planes and in those of
-trajectories: at least 95 of 100 cells of each were within the stated error.
+Each is averaged over a neighbourhood, as the square of the mean square root, which a narrow minimum does not rule as it
+would a root mean square; the stated error is 3.5 times e_0. The constants were found on 37 slices of perceptrons and
+convolutional networks with ReLU and tanh before, during and after training, in random planes and those of trajectories:
+17 x 17 points drawn as 33 x 33 had at least 98 of 100 cells within the stated error, whose 95th percentile was 2.6 to
+34 times the true one, 4.6 in the median. On 28 others, of a transformer, a residual network with batch normalisation
+and two regressions, narrow minima and logarithmic axes included, it was 94 of 100 in one and at least 95 in the rest.
 """
 
 from __future__ import annotations
@@ -42,10 +46,10 @@ __all__ = ["HeldOut", "Interpolation", "held_out_error", "interpolated"]
 S = TypeVar("S", bound=Slice)
 
 _NAMES = ("alpha", "beta", "gamma")
-_WIDTH = 2.0  # grid spacings over which squared errors are averaged
-_OVERALL = 0.1  # share of the average over the whole grid, since a few neighbours may all be close by chance
+_WIDTH = 1.5  # grid spacings over which errors are averaged
+_OVERALL = 0.1  # share of what is typical of the whole grid, since a few neighbours may all be close by chance
 _KINKS = 0.7
-_CERTAINTY = 2.0
+_CERTAINTY = 3.5
 _GAINS = (2.0, 16.0)
 _FEWEST = 5  # points along an axis from which half of them still say something
 
@@ -195,15 +199,15 @@ def _expected_error(loss: Array, axes: list[Axis], precision: str) -> Array:
     logarithmic = _is_positive(loss)
     height = _logarithm(loss) if logarithmic else loss
     missed, halves, kept = _left_out(height, axes)
-    square, overall = _mean_square(missed, _WIDTH)
-    gain: Array | float = _GAINS[0]
+    between, overall = _typical(missed, _WIDTH)
+    gain: Array | float = 1.0
     if min(len(half.knots) for half in halves) >= _FEWEST:
-        coarser, coarser_overall = _mean_square(_left_out(height[np.ix_(*kept)], halves)[0], (_WIDTH + 1) / 2)
+        coarser, coarser_overall = _typical(_left_out(height[np.ix_(*kept)], halves)[0], (_WIDTH + 1) / 2)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.fmin(upsampled(coarser, halves, linear) / square, coarser_overall / overall)
-        gain = np.clip(np.sqrt(np.nan_to_num(ratio, nan=0.0)), *_GAINS)
-    kinks = np.nan_to_num(_mean_square(_roughness(height, axes), _WIDTH)[0])
-    error = _CERTAINTY * np.sqrt(square / gain**2 + _KINKS**2 * kinks)
+            ratio = np.fmin(upsampled(coarser, halves, linear) / between, coarser_overall / overall)
+        gain = np.clip(np.nan_to_num(ratio, nan=0.0), *_GAINS)
+    kinks = np.nan_to_num(_typical(_roughness(height, axes), _WIDTH)[0])
+    error = _CERTAINTY * np.hypot(between / gain, _KINKS * kinks)
     rounding = 2 * float(np.finfo("float64" if precision == "float64" else "float32").eps)
     share = np.expm1(np.minimum(error, 700.0)) if logarithmic else error / _extent(loss)
     return np.asarray(share + rounding)
@@ -221,25 +225,24 @@ def _roughness(height: Array, axes: list[Axis]) -> Array:
     squares = []
     for dimension, axis in enumerate(axes):
         lines = np.moveaxis(height, dimension, -1)
-        reach = 3 if len(axis.knots) >= 7 else 2
-        missed = _difference(polynomial_through_neighbours(lines, axis.knots, reach), lines)
-        squares.append(np.moveaxis(missed, -1, dimension) ** 2)
+        missed = [_difference(polynomial_through_neighbours(lines, axis.knots, reach), lines) for reach in (2, 3)]
+        squares.append(np.moveaxis(np.fmin(*np.abs(missed)), -1, dimension) ** 2)
     known = np.isfinite(squares)
     total = np.where(known, squares, 0.0).sum(axis=0)
     square = np.divide(total, known.sum(axis=0), out=np.full(total.shape, np.nan), where=known.any(axis=0))
     return np.asarray(np.sqrt(square))
 
 
-def _mean_square(missed: Array, width: float) -> tuple[Array, np.float64]:
-    """Mean of the squares that are known around each point, within about `width` points, and over the whole grid."""
+def _typical(missed: Array, width: float) -> tuple[Array, np.float64]:
+    """The size of the errors that are known around each point, within about `width` points, and over the whole grid."""
     known = np.isfinite(missed)
     if not known.any():
         return np.full(missed.shape, np.nan), np.float64("nan")
-    squares = np.where(known, missed, 0.0) ** 2
-    overall = squares.sum() / known.sum()
+    roots = np.sqrt(np.abs(np.where(known, missed, 0.0)))
+    overall = roots.sum() / known.sum()
     weight = gaussian_filter(known.astype(np.float64), width, mode="nearest")
-    around = gaussian_filter(squares, width, mode="nearest") / np.maximum(weight, 1e-12)
-    return (1 - _OVERALL) * np.where(weight > 1e-6, around, overall) + _OVERALL * overall, overall
+    around = gaussian_filter(roots, width, mode="nearest") / np.maximum(weight, 1e-12)
+    return ((1 - _OVERALL) * np.where(weight > 1e-6, around, overall) + _OVERALL * overall) ** 2, overall**2
 
 
 def _is_positive(values: Array) -> bool:
