@@ -38,6 +38,7 @@ def spaced(low: float, high: float, count: int, scale: Scale) -> np.ndarray:
     steps = np.arange(count)
     if scale == "linear":
         even: np.ndarray = (low * (count - 1 - steps) + high * steps) / (count - 1)
+        even[[0, -1]] = low, high
         return even
     far = max(abs(low), abs(high))
     ends = np.arcsinh(np.array([low, high]) / far / _LINEAR)

@@ -41,7 +41,8 @@ def _window(given: Mapping[str, Any]) -> tuple[int, int] | None:
     window = _pair(given["kernel_size"])
     stride = given.get("stride")
     plain = (
-        (stride is None or stride == [] or _pair(stride) == window)
+        min(window) > 0
+        and (stride is None or stride in ([], ()) or _pair(stride) == window)
         and _pair(given.get("padding", 0)) == (0, 0)
         and _pair(given.get("dilation", 1)) == (1, 1)
         and not given.get("return_indices", False)
