@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 _LOSS_INTERVAL = 0.1
 _FINDING_INTERVAL = 1.0
 _PAUSE_POLL = 0.05
+_PATIENCE = 10.0  # seconds for which a picture of earlier weights may sharpen before a new one is begun
 
 
 def watch(
@@ -113,9 +115,31 @@ def watch(
         name=name or recipe or Path(sys.argv[0]).stem or "run",
         recipe=recipe,
         config={**described(whole, held_out, optimizer), **(config or {})},
+        panels={"probes": [probe.name for probe in probes]},
     )
     shown = bool(os.environ.get("LANDSCOPE_PROGRESS")) if progress is None else progress
     return Scope(watched, writer, probes, budget, total_steps, ProgressLine() if shown else None)
+
+
+@dataclass
+class _Underway:
+    """A measurement that is not finished yet.
+
+    Attributes:
+        step: Whose weights it measures.
+        results: What is still to come.
+        began: When it began.
+        shown: Whether it has had a result.
+    """
+
+    step: int
+    results: Iterator[Result]
+    began: float = field(default_factory=time.perf_counter)
+    shown: bool = False
+
+    def stale(self, step: int) -> bool:
+        """Whether something can be seen of it, and weights of now are worth more than its last sharpness."""
+        return self.shown and step > self.step and time.perf_counter() - self.began > _PATIENCE
 
 
 class Scope:
@@ -144,7 +168,7 @@ class Scope:
         self._budget = budget
         self._total_steps = total_steps
         self._progress = progress
-        self._underway: dict[str, tuple[int, Iterator[Result]]] = {}
+        self._underway: dict[str, _Underway] = {}
         self._paused = self._closed = False
         self._training_seconds = 0.0
         self._losses: list[tuple[int, Tensor | float]] = []
@@ -258,17 +282,21 @@ class Scope:
 
     def _advance(self, name: str) -> tuple[int, Result, bool]:
         """The step whose weights a probe measures, its next result, and whether it has come to its end."""
+        if name in self._underway and self._underway[name].stale(self._watched.step):
+            del self._underway[name]
         if name not in self._underway:
             result = self._probes[name].measure(self._watched)
             if not isinstance(result, Iterator):
                 return self._watched.step, result, True
-            self._underway[name] = (self._watched.step, result)
-        step, results = self._underway[name]
+            self._underway[name] = _Underway(self._watched.step, result)
+        underway = self._underway[name]
         try:
-            return step, next(results), False
+            result = next(underway.results)
         except StopIteration:
             del self._underway[name]
-            return step, None, True
+            return underway.step, None, True
+        underway.shown |= result is not None
+        return underway.step, result, False
 
     def _switch_off(self, name: str, failure: Exception) -> None:
         del self._probes[name]

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 import landscope
 from landscope.live import Probe, watch
-from landscope.measurements import Slice2D
+from landscope.measurements import Provenance, Slice1D, Slice2D
 from landscope.runs import open_run
 
 
@@ -276,3 +276,70 @@ def test_data_that_can_be_read_once_only(tmp_path):
 def test_objectives_that_cannot_be_measured_are_refused_before_training(tmp_path):
     with pytest.raises(ValueError, match="expected a mean over examples"):
         watch(nn.Linear(3, 2), nn.MSELoss(reduction="none"), (torch.ones(4, 3), torch.ones(4, 2)), runs=tmp_path)
+
+
+def line(value):
+    """A measurement that holds one number."""
+    axis = np.zeros(1)
+    return Slice1D(
+        provenance=Provenance(method="made up"), alpha=axis, loss=axis + value, centre_loss=value, plane="given",
+        normalisation="none", axes=("one",),
+    )  # fmt: skip
+
+
+def watched_with(probe, tmp_path):
+    model = nn.Linear(3, 2)
+    data = (torch.randn(8, 3), torch.randn(8, 2))
+    return watch(model, nn.MSELoss(), data, probes=[probe], runs=tmp_path, overhead=1e9)
+
+
+def test_a_long_measurement_goes_on_between_steps_and_belongs_to_the_step_it_was_begun_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("landscope.live.budget._SHORTEST_INTERVAL", 0.0)
+    begun = []
+
+    def sharpening(watched):
+        begun.append(watched.step)
+        yield line(0.0)
+        yield None
+        yield line(1.0)
+
+    scope = watched_with(Probe("long", sharpening), tmp_path)  # shows its first result at once
+    for _ in range(6):
+        scope.step()
+    scope.close()
+    # Steps 1 and 2 bring the rest, step 3 finds nothing more, and step 4 begins anew.
+    assert begun == [0, 4]
+    frames = open_run(scope.path).frames("long")
+    assert [frame.step for frame in frames] == [0, 0, 4, 4]
+    assert float(open_run(scope.path).measurement("long", 3).loss[0]) == 1.0
+
+
+def test_weights_of_now_are_worth_more_than_the_last_sharpness_of_old_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr("landscope.live.budget._SHORTEST_INTERVAL", 0.0)
+    monkeypatch.setattr("landscope.live.scope._PATIENCE", 0.0)
+
+    def never_done(watched):
+        yield None
+        while True:
+            yield line(float(watched.step))
+
+    scope = watched_with(Probe("endless", never_done), tmp_path)
+    for _ in range(4):
+        scope.step()
+    scope.close()
+    # What has shown nothing yet is kept; what has shown something gives way at the next step.
+    assert [frame.step for frame in open_run(scope.path).frames("endless")] == [0, 1, 3]
+
+
+def test_a_long_measurement_that_fails_is_switched_off(tmp_path):
+    def breaks(watched):
+        yield line(0.0)
+        raise RuntimeError("no more")
+
+    scope = watched_with(Probe("fragile", breaks), tmp_path)
+    time.sleep(0.25)
+    scope.step()
+    scope.step()
+    scope.close()
+    (event,) = open_run(scope.path).events("probe-off")
+    assert "no more" in event.text
