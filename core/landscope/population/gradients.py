@@ -63,12 +63,15 @@ def refuse_randomness(model: nn.Module) -> None:
 
 
 def batched_gradient(
-    training: Training, template: nn.Module, parameters: Tensors, fixed: Tensors, batch: tuple[Tensor, ...]
+    training: Training,
+    template: nn.Module,
+    parameters: Tensors,
+    fixed: Tensors,
+    batch: tuple[Tensor, ...],
+    *,
+    record: bool,
 ) -> BatchedGradient:
     """Gradients and losses of many models: (parameters, fixed, batch) -> (gradients by name, losses (K,)).
-
-    The operations are recorded once, for tensors of the shapes given, and then run as they are: `vmap` decides anew at
-    every call what to do with each operation, which takes longer than the operations of a tiny model.
 
     Args:
         training: The loss and the data.
@@ -76,21 +79,25 @@ def batched_gradient(
         parameters: Named parameters (K, ...) of K models.
         fixed: Named frozen parameters and buffers (K, ...).
         batch: The data, for all models, or with K batches of `training.batch_size` examples along the first dimension.
+        record: Whether to record the operations once, for tensors of these shapes, and then run them as they are:
+            `vmap` decides anew at every call what to do with each, which takes longer than those of a tiny model.
 
     Raises:
         ValueError: if the model cannot be batched.
     """
     per_model = None if training.batch_size is None else 0
     function = vmapped(grad_and_value(_loss_function(training, template)), in_dims=(0, 0, per_model))
-    recorded: BatchedGradient = _recorded(function, (parameters, fixed, batch))
-    return recorded
+    batched: BatchedGradient = _prepared(function, (parameters, fixed, batch), record)
+    return batched
 
 
-def batched_loss(training: Training, template: nn.Module, parameters: Tensors, fixed: Tensors) -> BatchedLoss:
+def batched_loss(
+    training: Training, template: nn.Module, parameters: Tensors, fixed: Tensors, *, record: bool
+) -> BatchedLoss:
     """Losses on all data of many models, as `batched_gradient`."""
     function = vmapped(_loss_function(training, template), in_dims=(0, 0, None))
-    recorded: BatchedLoss = _recorded(function, (parameters, fixed, training.data))
-    return recorded
+    batched: BatchedLoss = _prepared(function, (parameters, fixed, training.data), record)
+    return batched
 
 
 def bytes_of_a_model(training: Training, template: nn.Module) -> int:
@@ -120,17 +127,19 @@ def _loss_function(training: Training, template: nn.Module) -> Callable[..., Ten
     return loss
 
 
-def _recorded(function: Callable[..., Any], example: tuple[Any, ...]) -> Callable[..., Any]:
+def _prepared(function: Callable[..., Any], example: tuple[Any, ...], record: bool) -> Callable[..., Any]:
+    try:
+        function(*example)
+    except _REFUSALS as reason:
+        raise ValueError(
+            "the model or its loss cannot be computed for many models at once; it must be free of random numbers and "
+            f"of control flow that depends on values: {reason}"
+        ) from reason
+    if not record:
+        return function
     try:
         recorded: Callable[..., Any] = make_fx(function)(*example)
-    except _REFUSALS as refusal:
-        try:
-            function(*example)
-        except _REFUSALS as reason:
-            raise ValueError(
-                "the model or its loss cannot be computed for many models at once; it must be free of random numbers "
-                f"and of control flow that depends on values: {reason}"
-            ) from reason
-        logger.info("the model is batched anew at every step, which is slower: recording failed (%s)", refusal)
+    except _REFUSALS as reason:
+        logger.info("the model is batched anew at every step, which is slower: recording failed (%s)", reason)
         return function
     return recorded

@@ -26,13 +26,13 @@ from landscope.population.gradients import (
 from landscope.population.optimisers import adam_step, sgd_step
 from landscope.population.settings import Settings, Training
 
-__all__ = ["Lanes", "Recorded", "Trained", "plain_arithmetic"]
+__all__ = ["Lanes", "Prepared", "Trained", "plain_arithmetic"]
 
 _STEPS_BETWEEN_CHECKS = 10
 _EMPTY = -1
 
 
-Recorded: TypeAlias = tuple[BatchedGradient, BatchedLoss | None]
+Prepared: TypeAlias = tuple[BatchedGradient, BatchedLoss | None]
 """How gradients and losses of the same examples are computed, and losses over all data where those are others."""
 
 
@@ -119,19 +119,18 @@ class Lanes:
         """Whether any lane has a model."""
         return bool((self.models != _EMPTY).any())
 
-    def record(self) -> Recorded:
-        """How gradients and losses are computed with this number of lanes."""
-        gradient = batched_gradient(self.training, self.template, self.parameters, self.fixed, self._batch())
-        if self.training.batch_size is None:
-            return gradient, None
-        return gradient, batched_loss(self.training, self.template, self.parameters, self.fixed)
+    def prepare(self, *, record: bool) -> Prepared:
+        """How gradients and losses are computed with this number of lanes; `record` as of `batched_gradient`."""
+        of = (self.training, self.template, self.parameters, self.fixed)
+        gradient = batched_gradient(*of, self._batch(), record=record)
+        return gradient, None if self.training.batch_size is None else batched_loss(*of, record=record)
 
-    def advance(self, recorded: Recorded) -> None:
+    def advance(self, prepared: Prepared) -> None:
         """Some steps of all lanes, up to the next at which a model may end."""
         occupied = torch.from_numpy(self.models != _EMPTY).to(self.device)
         furthest = int(self.taken[occupied].max())
         span = min(_STEPS_BETWEEN_CHECKS, self.training.steps - furthest)
-        gradient_of, loss_of = recorded
+        gradient_of, loss_of = prepared
         losses = []
         for _ in range(span):
             self.alive &= self._finite()

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import nn
+from torch.fx import GraphModule
 
 from landscope.population.gradients import bytes_of_a_model, template_of
-from landscope.population.lanes import Lanes, Recorded, Trained, plain_arithmetic
+from landscope.population.lanes import Lanes, Prepared, Trained, plain_arithmetic
 from landscope.population.settings import Settings, Training
 
 __all__ = ["Population"]
@@ -21,6 +22,7 @@ _CACHE = 6 * 2**20  # bytes that lanes fill on a CPU: a core's share of the cach
 _DEVICE = 2**28  # on an accelerator: enough for all its cores
 _MULTIPLE = 16  # lanes are that many times something: no vector operation then ends within a model
 _MOST_LANES = 1024
+_WORTH_RECORDING = 300  # steps: recording takes as long as it saves in about that many
 
 
 class Population:
@@ -52,7 +54,7 @@ class Population:
             self._threads = torch.get_num_threads() if training.data[0].device.type == "cpu" else 1
             self._asked = lanes
             self._most = lanes or _lanes_for(training, self._template, memory // self._threads)
-        self._recorded: dict[int, Recorded] = {}
+        self._prepared: dict[tuple[int, bool], Prepared] = {}
 
     def train(self, settings: Settings) -> Trained:
         """All models, trained, in the order of their settings.
@@ -84,16 +86,25 @@ class Population:
         lanes = self._most
         if self._asked is None:
             lanes = min(lanes, -(-settings.models // _MULTIPLE) * _MULTIPLE)
-        waiting = deque(range(settings.models))
         groups = min(self._threads, -(-settings.models // lanes))
+        record = self.training.steps * settings.models // (lanes * groups) >= _WORTH_RECORDING
+        waiting = deque(range(settings.models))
+
+        def crew() -> Lanes:
+            return Lanes(self.training, settings, self._template, lanes, waiting)
+
         with plain_arithmetic():
-            crews = [Lanes(self.training, settings, self._template, lanes, waiting) for _ in range(groups)]
-            if lanes not in self._recorded:
-                self._recorded[lanes] = crews[0].record()
-        return _in_turns(crews, self._recorded[lanes])
+            crews = [crew()]
+            if (lanes, record) not in self._prepared:
+                self._prepared[lanes, record] = crews[0].prepare(record=record)
+            prepared = self._prepared[lanes, record]
+            # The module has its weights exchanged while it is called, by one thread at a time; a record of it has none.
+            if all(isinstance(function, GraphModule | None) for function in prepared):
+                crews += [crew() for _ in range(groups - 1)]
+        return _in_turns(crews, prepared)
 
 
-def _in_turns(crews: list[Lanes], recorded: Recorded) -> Iterator[Trained]:
+def _in_turns(crews: list[Lanes], prepared: Prepared) -> Iterator[Trained]:
     """All crews take some steps, each on its thread; then those models that have ended are exchanged for others.
 
     Weights are drawn between the turns, because torch has one generator of random numbers for all threads.
@@ -101,7 +112,7 @@ def _in_turns(crews: list[Lanes], recorded: Recorded) -> Iterator[Trained]:
 
     def advance(crew: Lanes) -> None:
         with plain_arithmetic():
-            crew.advance(recorded)
+            crew.advance(prepared)
 
     for crew in crews:
         crew.fill(crew.empty)

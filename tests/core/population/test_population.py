@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from landscope.population import MeanFieldNetwork, Population, Settings, Training, mean_field
+from landscope.population import MeanFieldNetwork, Population, Settings, Training, mean_field, populations
 
 
 def train(training, settings, **options):
@@ -143,8 +143,9 @@ def test_the_number_of_a_model_is_the_same_to_the_last_bit_in_any_company(activa
     np.testing.assert_array_equal(whole.losses[13], alone.losses[0])
 
 
-def test_threads_share_the_work_and_change_nothing():
-    training = mean_field(width=4, steps=25)
+@pytest.mark.parametrize("steps", [25, 250])
+def test_threads_share_the_work_and_change_nothing(steps):
+    training = mean_field(width=4, steps=steps)
     settings = Settings(learning_rate=np.geomspace(1, 1e3, 70), seed=np.arange(70))
     one = train(training, settings, lanes=16)
     torch.set_num_threads(3)
@@ -156,7 +157,16 @@ def test_threads_share_the_work_and_change_nothing():
     finally:
         torch.set_num_threads(1)
     np.testing.assert_array_equal(one.losses, three.losses)
-    assert torch.equal(one.parameters["input"], three.parameters["input"])
+    assert torch.equal(one.parameters["input"][~one.diverged], three.parameters["input"][~three.diverged])
+
+
+@pytest.mark.parametrize("batch_size", [None, 7])
+def test_recorded_operations_are_the_same_to_the_last_bit(monkeypatch, batch_size):
+    training = mean_field(width=6, steps=30, batch_size=batch_size)
+    settings = Settings(learning_rate=np.geomspace(1, 1e3, 20))
+    plain = train(training, settings)
+    monkeypatch.setattr(populations, "_WORTH_RECORDING", 0)
+    np.testing.assert_array_equal(train(training, settings).losses, plain.losses)
 
 
 def test_torchs_modes_change_nothing():
