@@ -148,7 +148,8 @@ class PlaneEvaluator:
             its difference from the centre's) where the loss is a plain mean over examples, "class/0" and so on, and
             metrics by name; each (G,), float64, on the CPU.
         """
-        done: list[dict[str, Tensor]] = []
+        # Filled in place: what is kept of each point would lie between freed blocks, and hold the heap apart.
+        values: dict[str, Tensor] = {}
         at = 0
         with torch.no_grad(), self._fast_kernels():
             while at < len(coordinates):
@@ -158,7 +159,7 @@ class PlaneEvaluator:
                 try:
                     self._prepare(plan)
                     began = time.perf_counter()
-                    done.append(self._evaluate(points, plan))
+                    found = self._evaluate(points, plan)
                 except _REFUSALS as reason:
                     if plan == self._plan and not self._give_up(plan):
                         raise
@@ -167,9 +168,11 @@ class PlaneEvaluator:
                     continue
                 if trial:
                     self._seconds = (time.perf_counter() - began) / len(points)
+                for name, those in found.items():
+                    values.setdefault(name, torch.empty(len(coordinates)).double())[at : at + len(points)] = those
                 at += len(points)
                 self.objective.work.forwards += len(points)
-        return {name: torch.cat([found[name] for found in done]) for name in done[0]} if done else {}
+        return values
 
     def _next_trial(self, points: int) -> Plan | None:
         """The next plan to be timed, unless it takes more points than there are at present."""
