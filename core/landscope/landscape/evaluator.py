@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,12 +20,14 @@ from landscope.batches import take, to_device
 from landscope.derivatives import accumulator
 from landscope.evaluation import Loss, vmapped
 from landscope.landscape.affine import FirstLayers, LinearCall, Survey, replaying, survey
+from landscope.landscape.divisibility import divisible
+from landscope.landscape.plans import Plan
 from landscope.landscape.pooling import SlicedPooling
 from landscope.landscape.readings import Reader, joined, stacked
 from landscope.objective import Objective
 from landscope.points import REFUSALS
 
-__all__ = ["MEMORY", "Plan", "PlaneEvaluator"]
+__all__ = ["MEMORY", "PlaneEvaluator"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,34 +46,6 @@ _ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBac
 _CACHE = 5 * 2**19  # bytes of a layer's outputs that stay in a processor's cache
 _FEWEST_ROWS = 16
 _TOGETHER = ((8, 32), (8, 64, 512))  # worth trying on a CPU, and on a GPU
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A way of evaluating points.
-
-    Attributes:
-        together: Points evaluated in one call; 1 evaluates them one after the other.
-        rows: Examples in one call, few enough that what lies between layers stays in the processor's cache; None takes
-            each batch whole.
-        reuse: Whether first layers are combined from their values at the centre and along the directions.
-        channels_last: Whether images are laid out with their channels last.
-    """
-
-    together: int = 1
-    rows: int | None = None
-    reuse: bool = False
-    channels_last: bool = False
-
-    def __str__(self) -> str:
-        return ", ".join(
-            [
-                "one point at a time" if self.together == 1 else f"{self.together} points at once",
-                "whole batches" if self.rows is None else f"{self.rows} examples at a time",
-                *(["first layers shared"] if self.reuse else []),
-                *(["channels last"] if self.channels_last else []),
-            ]
-        )
 
 
 _REFUSALS = (*REFUSALS, AssertionError)
@@ -117,7 +91,7 @@ class PlaneEvaluator:
             outputs = self._at_centre()
             self._by_definition = objective.batch_norm == "recompute" or not self._lasts(outputs[-1])
             self._reader.at_centre(outputs)
-            self._separable = not self._by_definition and self._is_separable(outputs[0])
+            self._separable = not self._by_definition and divisible(objective, self._corners[0], outputs[0])
             self._survey, self._calls, self._row_bytes = self._surveyed()
         # In float64 where that is affordable, and otherwise as they came, to be widened parameter by parameter.
         self._exact = accumulator(centre)
@@ -232,15 +206,15 @@ class PlaneEvaluator:
         device = self.objective.layout.device
         if self._has_images():
             yield from better(replace(best, channels_last=True))
-        rows = max(_FEWEST_ROWS, _CACHE // max(self._row_bytes, 1))
-        if self._separable and rows < (best.rows or self._largest_batch()):
-            yield from better(replace(best, rows=rows))
+        if self._cached_rows(1) != best.rows:
+            yield from better(replace(best, rows=self._cached_rows(1)))
         if best.reuse and min(call.columns for call in self._calls.values()) < 64:
             yield from better(replace(best, reuse=False))
         if device.type != "cpu" or seconds < _SLOW:
             for together in _TOGETHER[device.type == "cuda"]:
-                if together <= self._most_together(best):
-                    yield from better(replace(best, together=together))
+                candidate = replace(best, together=together, rows=self._cached_rows(together))
+                if together <= self._most_together(candidate):
+                    yield from better(candidate)
         self._plan = best
         _plans[self.objective.model][self._kind()] = best
         logger.info("points are evaluated %s: %.2g s a point", best, seconds)
@@ -256,6 +230,14 @@ class PlaneEvaluator:
         if not self._separable:
             return None
         most = max(1, self.memory // (2 * _TENSORS_HELD * max(self._row_bytes, 1)))
+        return most if most < self._largest_batch() else None
+
+    def _cached_rows(self, together: int) -> int | None:
+        """Examples whose activations at so many points stay in the processor's cache; None where whole batches do."""
+        if self.objective.layout.device.type != "cpu" or not self._separable:
+            return self._most_rows()
+        rows = max(_FEWEST_ROWS, _CACHE // max(self._row_bytes * together, 1))
+        most = min(rows, self._most_rows() or rows)
         return most if most < self._largest_batch() else None
 
     def _most_together(self, plan: Plan) -> int:
@@ -309,25 +291,6 @@ class PlaneEvaluator:
                 "points are evaluated one after the other: the loss reads what the model keeps of its last call"
             )
         return lasts
-
-    def _is_separable(self, output: Any) -> bool:
-        """Whether the first batch's outputs are those of its two halves, so that batches may be divided."""
-        objective = self.objective
-        batch, size = next(objective.batches_on_device())
-        leaves = tree_leaves(output)
-        whole = all(isinstance(leaf, Tensor) and leaf.shape[:1] == (size,) for leaf in leaves)
-        if objective.batch_norm != "eval" or size < 2 or not whole:
-            return False
-        try:
-            halves = [
-                objective.function(self._corners[0], take(batch, rows, size))
-                for rows in (slice(0, size // 2), slice(size // 2, size))
-            ]
-            pairs = zip(tree_leaves(joined(halves, 0)), leaves, strict=True)
-            return all(_equal(half, one) for half, one in pairs)
-        except _REFUSALS as reason:
-            logger.info("batches are evaluated whole: they cannot be divided (%s)", reason)
-            return False
 
     def _surveyed(self) -> tuple[Survey, dict[int, LinearCall], int]:
         """What the model does, the first layers to be shared, and the bytes of its largest activation per example."""
@@ -438,16 +401,6 @@ class PlaneEvaluator:
             self._calls,
             channels_last=plan.channels_last,
         )
-
-
-def _equal(half: Tensor, whole: Tensor) -> bool:
-    """Whether two ways to one output differ by no more than rounding."""
-    if not whole.is_floating_point():
-        return torch.equal(half, whole)
-    # Convolutions on a GPU round to ten bits unless told otherwise.
-    tolerance = max(torch.finfo(whole.dtype).eps ** 0.6, 1e-3 if whole.is_cuda else 0.0)
-    scale = float(whole.abs().max()) if whole.numel() else 0.0
-    return bool(torch.allclose(half, whole, rtol=0, atol=tolerance * scale, equal_nan=True))
 
 
 def _channels_last(leaf: Any) -> Any:
