@@ -53,8 +53,8 @@ def _map(measured: TrainabilityMap, colours: Theme) -> go.Figure:
         layout={
             "template": template(colours),
             "title": {"text": _caption(measured)},
-            "xaxis": {"title": {"text": across}, "showgrid": False, "constrain": "domain"},
-            "yaxis": {"title": {"text": up}, "showgrid": False, "constrain": "domain"},
+            "xaxis": {"title": {"text": across}, "showgrid": False, "range": _ends(x)},
+            "yaxis": {"title": {"text": up}, "showgrid": False, "range": _ends(y)},
             "showlegend": False,
             "margin": {"t": 56},
         }
@@ -168,6 +168,12 @@ def _with_error(measured: TrainabilityMap) -> str:
     return f"{measured.dimension:.2f}{error}"
 
 
+def _ends(coordinates: NDArray[np.float64]) -> list[float]:
+    """Where the first cell begins and the last one ends."""
+    step = coordinates[1] - coordinates[0]
+    return [float(coordinates[0] - step / 2), float(coordinates[-1] + step / 2)]
+
+
 def _axis(coordinates: NDArray[np.float64], name: str) -> tuple[NDArray[np.float64], str]:
     """Coordinates to draw at, and the axis's name; of a deep zoom, steps away from its middle in powers of ten."""
     middle, half = (coordinates[0] + coordinates[-1]) / 2, (coordinates[-1] - coordinates[0]) / 2
@@ -175,4 +181,5 @@ def _axis(coordinates: NDArray[np.float64], name: str) -> tuple[NDArray[np.float
         return coordinates, name
     power = math.floor(math.log10(half))
     digits = max(math.ceil(math.log10(abs(middle) / half)), 0) + 1
-    return (coordinates - middle) / 10.0**power, f"{name}: {middle:.{digits}g} + {number(10.0**power)} ×"
+    origin = f"{middle:.{digits}g}"
+    return (coordinates - float(origin)) / 10.0**power, f"{name}: {origin} + {number(10.0**power)} ×"

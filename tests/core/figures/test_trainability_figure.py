@@ -88,11 +88,11 @@ def test_the_caption_says_how_rough_it_is_and_when_float64_ends() -> None:
 
 
 def test_deep_zooms_are_labelled_from_their_middle() -> None:
-    axis = 2.5 + 1e-9 * np.linspace(-1, 1, 9)
-    layout = figure(chart(x=axis)).layout
-    assert layout.xaxis.title.text == "log₁₀ learning rate of input: 2.5 + 10⁻⁹ ×"
-    drawn = figure(chart(x=axis)).data[0].x
-    np.testing.assert_allclose(drawn, np.linspace(-1, 1, 9), atol=1e-6)
+    axis = 2.5 + 1e-9 * np.linspace(-1, 1.01, 9)
+    shown = figure(chart(x=axis))
+    assert shown.layout.xaxis.title.text == "log₁₀ learning rate of input: 2.5 + 10⁻⁹ ×"
+    np.testing.assert_allclose(shown.data[0].x, np.linspace(-1, 1.01, 9), atol=1e-6)
+    assert shown.layout.yaxis.range == (0.875, 3.125)
 
 
 def test_the_line_goes_through_the_counts() -> None:
