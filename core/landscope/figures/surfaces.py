@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from landscope.figures.arrows import descent_trace
 from landscope.figures.reliefs import Relief, escaped, not_finite, relief_of
 from landscope.figures.scales import log_ticks, number
 from landscope.figures.theme import HEIGHT, Theme, template
@@ -158,6 +159,8 @@ def _contour(slice2d: Slice2D, relief: Relief, colours: Theme) -> list[Any]:
             )
         )
     traces += _holes(slice2d.loss, (slice2d.alpha, slice2d.beta), relief.name, colours)
+    if slice2d.gradient is not None:
+        traces.append(descent_trace(slice2d))
     if slice2d.path is not None and len(slice2d.path):
         x, y = slice2d.path.T
         traces += [
