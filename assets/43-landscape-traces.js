@@ -119,7 +119,7 @@ landscope.landscapeTraces = (() => {
         y,
         z: doubt,
         autocontour: false,
-        contours: { type: "constraint", operation: "<", value: 1 },
+        contours: { type: "constraint", operation: ">", value: 1 }, // plotly shades what a constraint excludes
         fillcolor: "rgba(255,255,255,0.28)",
         line: { width: 1.2, color: "rgba(255,255,255,0.95)", dash: "dot", smoothing: 0 },
         showscale: false,

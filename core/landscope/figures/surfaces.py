@@ -150,7 +150,7 @@ def _contour(slice2d: Slice2D, relief: Relief, colours: Theme) -> list[Any]:
                 x=x,
                 y=y,
                 z=relief.doubt.T,
-                contours={"type": "constraint", "operation": "<", "value": 1},
+                contours={"type": "constraint", "operation": ">", "value": 1},  # what it excludes is shaded
                 fillcolor="rgba(255,255,255,0.28)",
                 line={"width": 1.2, "color": "rgba(255,255,255,0.95)", "dash": "dot", "smoothing": 0},
                 showscale=False,
