@@ -87,5 +87,5 @@ class PointsFile:
 def _agree(kept: Mapping[str, float], now: Mapping[str, float]) -> bool:
     pairs = [(kept.get(name, np.nan), value) for name, value in now.items()]
     return kept.keys() == now.keys() and all(
-        bool(np.isclose(a, b, rtol=1e-4, atol=0, equal_nan=True)) for a, b in pairs
+        bool(np.isclose(a, b, rtol=1e-4, atol=1e-12, equal_nan=True)) for a, b in pairs
     )

@@ -141,7 +141,10 @@ def cut(
         else:
             raise ValueError(f'directions must be a tensor, "random" or "hessian", got {directions!r}')
         if not bool(rows.isfinite().all() & rows.any(dim=1).all()):
-            raise ValueError("directions must be finite and not zero; filters of zero norm move in no direction")
+            raise ValueError(
+                "directions must be finite and not zero; random ones leave weights of zero norm where they are, and "
+                "vectors (biases, norm layers) unless biases=True"
+            )
         if int(torch.linalg.matrix_rank(_unit(rows) @ _unit(rows).T, tol=1e-12)) < dimensions:
             raise ValueError("directions must span a plane or box, got some that are parallel")
         if extent is None:

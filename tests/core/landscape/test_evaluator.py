@@ -12,7 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from landscope.landscape import evaluator as module
-from landscope.landscape.evaluator import Plan, PlaneEvaluator
+from landscope.landscape.evaluator import PlaneEvaluator
+from landscope.landscape.plans import Plan
 from landscope.objective import Objective
 
 POINTS = torch.tensor([[0.0, 0.0], [0.5, -0.4], [-0.7, 0.2]], dtype=torch.float64)
@@ -407,7 +408,7 @@ model = nn.Sequential(nn.Linear(4, 8192), nn.ReLU(), nn.Linear(8192, 2))
 objective = Objective(model, nn.CrossEntropyLoss(), (torch.randn(128, 4), torch.randint(0, 2, (128,))))
 slice2d(objective, points=2, memory=2**22)  # loads libraries
 before = peak()
-for points in (5, 33):
+for points in (5, 25):
     slice2d(objective, points=points, memory=2**22)
     print(peak() - before)
 """
