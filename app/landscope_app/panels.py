@@ -181,6 +181,10 @@ PANELS = (
 )
 
 
+# Until a panel is drawn, the page shows through, light or dark.
+_CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
+
+
 def panel_section(panel: Panel, controls: list[Component]) -> Component:
     """The panel's frame: title, controls, legend with values, graph, small print."""
     name = panel.name
@@ -200,7 +204,7 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
                 [
                     dcc.Graph(
                         id=ids.graph(name),
-                        figure={"data": [], "layout": panel.axes(LIGHT)},
+                        figure={"data": [], "layout": panel.axes(LIGHT) | _CLEAR},
                         config=CONFIG,
                         responsive=True,
                         className="graph",
