@@ -25,7 +25,8 @@ def agreement(name: str, found: float, expected: float, what: str, precision: to
         what: What the two are, with {found} and {expected} where their values belong.
         precision: Floating-point type of the weights.
     """
-    tolerance = 100 * torch.finfo(precision).eps
+    eps = torch.finfo(precision).eps
+    tolerance = min(100 * eps, max(4 * eps, 1e-3))  # coarse types leave no room for a hundred roundings
     same = bool(np.isclose(found, expected, rtol=tolerance, atol=tolerance, equal_nan=True))
     text = what.format(found=f"{found:.6g}", expected=f"{expected:.6g}")
     apart = "" if found == expected or not np.isfinite(found - expected) else f" ({abs(found - expected):.1g} apart)"
@@ -95,7 +96,13 @@ def batch_norm_check(objective: Objective, plane: str) -> list[Check]:
         " A random plane of a network with batch normalisation can look flat or sharp for reasons of scale alone: hold "
         "it against the plane of Hessian eigenvectors (Gabdullin 2024)."
     )
-    return [("batch norm", "note", f"{layers} layers, {how}.{caution if plane == 'random' else ''}")]
+    return [
+        (
+            "batch norm",
+            "note",
+            f"{layers} layer{'s' if layers != 1 else ''}, {how}.{caution if plane == 'random' else ''}",
+        )
+    ]
 
 
 def path_check(losses: np.ndarray, beneath: np.ndarray, distances: np.ndarray) -> Check:
