@@ -83,6 +83,7 @@ def mean_field(
     """
     if examples is None:
         examples = width if activation == "identity" else width * width + width
+    examples_each = "" if batch_size is None else f", {batch_size} a step"
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(examples, width, generator=generator, dtype=dtype)
     y = torch.randn(examples, 1, generator=generator, dtype=dtype)
@@ -92,7 +93,7 @@ def mean_field(
         data=(x, y),
         steps=steps,
         batch_size=batch_size,
-        name=f"one hidden layer of {width} {activation} units, {examples} examples",
+        name=f"one hidden layer of {width} {activation} units, examples: {examples}{examples_each}",
     )
 
 

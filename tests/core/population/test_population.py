@@ -261,7 +261,9 @@ def test_the_mean_field_network_is_its_formula(activation):
 
 def test_there_are_as_many_examples_as_degrees_of_freedom():
     assert [mean_field(width=4).examples, mean_field(width=4, activation="identity").examples] == [20, 4]
-    assert mean_field(width=4, examples=1).examples == 1
+    single = mean_field(width=4, examples=1, batch_size=1)
+    assert single.examples == 1
+    assert single.name == "one hidden layer of 4 tanh units, examples: 1, 1 a step"
 
 
 def control_flow():
