@@ -10,20 +10,21 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves, tree_map
 
-from landscope.batches import take, to_device
+from landscope.batches import take
 from landscope.derivatives import accumulator
 from landscope.evaluation import Loss, vmapped
-from landscope.landscape.affine import FirstLayers, LinearCall, Survey, replaying, survey
-from landscope.landscape.divisibility import divisible
+from landscope.landscape.assumptions import divisible, lasting
+from landscope.landscape.first_layers import FirstLayers
+from landscope.landscape.linear_calls import LinearCall, replaying
 from landscope.landscape.plans import Plan
 from landscope.landscape.pooling import SlicedPooling
 from landscope.landscape.readings import Reader, joined, stacked
+from landscope.landscape.surveys import Survey, survey
 from landscope.objective import Objective
 from landscope.points import REFUSALS
 
@@ -89,7 +90,9 @@ class PlaneEvaluator:
         self._reader = Reader(objective, metrics=metrics or {}, per_class=per_class, errors=errors)
         with torch.no_grad():
             outputs = self._at_centre()
-            self._by_definition = objective.batch_norm == "recompute" or not self._lasts(outputs[-1])
+            here, along, last = self._corners[0], self._corners[1], outputs[-1]
+            lasts = lasting(objective, here, along, last, metrics=self._reader.metrics)
+            self._by_definition = objective.batch_norm == "recompute" or not lasts
             self._reader.at_centre(outputs)
             self._separable = not self._by_definition and divisible(objective, self._corners[0], outputs[0])
             self._survey, self._calls, self._row_bytes = self._surveyed()
@@ -132,7 +135,7 @@ class PlaneEvaluator:
                 points = coordinates[at : at + (plan.together if trial else self._tile(plan))]
                 try:
                     self._prepare(plan)
-                    began = time.perf_counter()
+                    began = self._clock()
                     found = self._evaluate(points, plan)
                 except _REFUSALS as reason:
                     if plan == self._plan and not self._give_up(plan):
@@ -141,12 +144,16 @@ class PlaneEvaluator:
                     self._seconds = float("inf")
                     continue
                 if trial:
-                    self._seconds = (time.perf_counter() - began) / len(points)
+                    self._seconds = (self._clock() - began) / len(points)
                 for name, those in found.items():
                     values.setdefault(name, torch.empty(len(coordinates)).double())[at : at + len(points)] = those
                 at += len(points)
                 self.objective.work.forwards += len(points)
         return values
+
+    def _clock(self) -> float:
+        # A processor's own time, which other programs change least; a GPU's work has no share in that.
+        return time.process_time() if self.objective.layout.device.type == "cpu" else time.perf_counter()
 
     def _next_trial(self, points: int) -> Plan | None:
         """The next plan to be timed, unless it takes more points than there are at present."""
@@ -270,27 +277,6 @@ class PlaneEvaluator:
         self.objective.work.forwards += 1
         self._output_bytes = sum(leaf.nbytes for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor))
         return outputs
-
-    def _lasts(self, output: Any) -> bool:
-        """Whether losses and metrics of the last output stay the same when the model is called with other weights.
-
-        They do not where they read what forward passes leave in the model.
-        """
-        objective = self.objective
-        batch = to_device(objective.batches.items[-1], objective.layout.device)
-        target = objective.target(batch)
-
-        def values() -> list[float]:
-            return [float(function(output, target)) for function in (objective.loss, *self._reader.metrics.values())]
-
-        before = values()
-        objective.function({name: t + 0.01 * self._corners[1][name] for name, t in self._corners[0].items()}, batch)
-        lasts = np.allclose(values(), before, rtol=1e-6, atol=0, equal_nan=True)
-        if not lasts:
-            logger.info(
-                "points are evaluated one after the other: the loss reads what the model keeps of its last call"
-            )
-        return lasts
 
     def _surveyed(self) -> tuple[Survey, dict[int, LinearCall], int]:
         """What the model does, the first layers to be shared, and the bytes of its largest activation per example."""

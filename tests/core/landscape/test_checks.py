@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from landscope.landscape import slice1d, slice2d, trajectory_slice
-from landscope.landscape.affine import FirstLayers
 from landscope.landscape.checks import agreement, batch_norm_check, path_check
 from landscope.landscape.evaluator import PlaneEvaluator
+from landscope.landscape.first_layers import FirstLayers
 from landscope.objective import Objective
 
 

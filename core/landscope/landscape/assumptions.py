@@ -1,4 +1,4 @@
-"""Whether a batch may be evaluated in pieces."""
+"""What ways of evaluating a model take for granted: that batches may be divided, and that outputs tell all."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from landscope.batches import take
+from landscope.batches import take, to_device
+from landscope.evaluation import Loss
 from landscope.landscape.readings import joined
 from landscope.objective import Objective
 from landscope.points import REFUSALS
 
-__all__ = ["divisible"]
+__all__ = ["divisible", "lasting"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,39 @@ def divisible(objective: Objective, named: Mapping[str, Tensor], output: Any) ->
     except (*REFUSALS, AssertionError) as reason:
         logger.info("batches are evaluated whole: they cannot be divided (%s)", reason)
         return False
+
+
+def lasting(
+    objective: Objective,
+    named: Mapping[str, Tensor],
+    direction: Mapping[str, Tensor],
+    output: Any,
+    *,
+    metrics: Mapping[str, Loss],
+) -> bool:
+    """Whether losses and metrics of an output stay the same when the model is then called with other weights.
+
+    They do not where they read what forward passes leave in the model.
+
+    Args:
+        objective: Whose model, loss and data.
+        named: Parameters.
+        direction: A change of them.
+        output: The model's output on the last batch with these.
+        metrics: Further functions of (output, target).
+    """
+    batch = to_device(objective.batches.items[-1], objective.layout.device)
+    target = objective.target(batch)
+
+    def values() -> list[float]:
+        return [float(function(output, target)) for function in (objective.loss, *metrics.values())]
+
+    before = values()
+    objective.function({name: tensor + 0.01 * direction[name] for name, tensor in named.items()}, batch)
+    same = np.allclose(values(), before, rtol=1e-6, atol=0, equal_nan=True)
+    if not same:
+        logger.info("points are evaluated one after the other: the loss reads what the model keeps of its last call")
+    return same
 
 
 def _equal(half: Tensor, whole: Tensor) -> bool:

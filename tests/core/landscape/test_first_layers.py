@@ -7,9 +7,9 @@ from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
-from landscope.landscape.affine import survey
 from landscope.landscape.evaluator import PlaneEvaluator
 from landscope.landscape.plans import Plan
+from landscope.landscape.surveys import survey
 from landscope.objective import Objective
 
 POINTS = torch.tensor([[0.0, 0.0], [0.7, -0.4], [-1.3, 0.2], [0.7, 0.9]], dtype=torch.float64)
