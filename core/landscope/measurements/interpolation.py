@@ -16,9 +16,10 @@ Each is averaged over a neighbourhood, as the square of the mean square root, wh
 would a root mean square; the stated error is 3.5 times e_0. The constants were found on 37 slices of perceptrons and
 convolutional networks with ReLU and tanh before, during and after training, in random planes and those of trajectories:
 17 x 17 points drawn as 33 x 33 had at least 98 of 100 cells within the stated error, whose 95th percentile was 2.6 to
-34 times the true one, 4.6 in the median. On 28 others, which were seen before the constants were settled (a transformer, a residual network
-with batch normalisation and two regressions, narrow minima and logarithmic axes included), it was 94 of 100 in one and
-at least 95 in the rest. From coarser grids less is known: 9 x 9 points covered 88 of 100 in the worst case.
+34 times the true one, 4.6 in the median. On 28 others, which were seen before the constants were settled (a
+transformer, a residual network with batch normalisation and two regressions, narrow minima and logarithmic axes
+included), it was 94 of 100 in one and at least 95 in the rest. From coarser grids less is known: 9 x 9 points covered
+88 of 100 in the worst case.
 """
 
 from __future__ import annotations
