@@ -61,7 +61,7 @@ class Lanes:
         settings: In what they differ.
         template: The module, called with others' weights.
         lanes: Number K of lanes.
-        waiting: Models that have no lane yet; shared with other lanes.
+        waiting: Models that have no lane yet.
 
     Raises:
         ValueError: if the settings cannot be used.

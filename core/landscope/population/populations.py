@@ -1,16 +1,14 @@
-"""Training a population: lanes side by side on the processor's cores, models handed to them one after the other."""
+"""Training a population: models are handed to lanes one after the other, and yielded as they come to their end."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import nn
-from torch.fx import GraphModule
 
 from landscope.population.gradients import bytes_of_a_model, template_of
 from landscope.population.lanes import Lanes, Prepared, Trained, plain_arithmetic
@@ -28,9 +26,8 @@ _WORTH_RECORDING = 300  # steps: recording takes as long as it saves in about th
 class Population:
     """Many copies of a model to be trained at once.
 
-    They are trained in lanes, one model in each: as many at once as a core's cache holds, and as many such groups side
-    by side as torch has threads. Each model that comes to its end, or diverges, leaves its lane to the next, so that
-    memory does not grow with their number.
+    They are trained in lanes, one model in each, as many at once as a core's cache holds. Each model that comes to its
+    end, or diverges, leaves its lane to the next. On a CPU one thread computes: these tensors are too small for more.
 
     A model's numbers do not depend on the others. On a CPU, a model whose layers have even widths gets the same numbers
     to the last bit in any lane and company, as long as lanes are a multiple of 16, as they are by default; of others
@@ -38,7 +35,7 @@ class Population:
 
     Args:
         training: What the models have in common.
-        lanes: Models trained at once by a thread; by default as many as suit the processor.
+        lanes: Models trained at once; by default as many as suit the processor.
         memory: Bytes that lanes chosen by default may take at most.
 
     Raises:
@@ -51,9 +48,8 @@ class Population:
         self.training = training
         with plain_arithmetic():
             self._template = template_of(training)
-            self._threads = torch.get_num_threads() if training.data[0].device.type == "cpu" else 1
             self._asked = lanes
-            self._most = lanes or _lanes_for(training, self._template, memory // self._threads)
+            self._most = lanes or _lanes_for(training, self._template, memory)
         self._prepared: dict[tuple[int, bool], Prepared] = {}
 
     def train(self, settings: Settings) -> Trained:
@@ -86,44 +82,23 @@ class Population:
         lanes = self._most
         if self._asked is None:
             lanes = min(lanes, -(-settings.models // _MULTIPLE) * _MULTIPLE)
-        groups = min(self._threads, -(-settings.models // lanes))
-        record = self.training.steps * settings.models // (lanes * groups) >= _WORTH_RECORDING
-        waiting = deque(range(settings.models))
-
-        def crew() -> Lanes:
-            return Lanes(self.training, settings, self._template, lanes, waiting)
-
+        record = self.training.steps * settings.models // lanes >= _WORTH_RECORDING
         with plain_arithmetic():
-            crews = [crew()]
+            running = Lanes(self.training, settings, self._template, lanes, deque(range(settings.models)))
             if (lanes, record) not in self._prepared:
-                self._prepared[lanes, record] = crews[0].prepare(record=record)
-            prepared = self._prepared[lanes, record]
-            # The module has its weights exchanged while it is called, by one thread at a time; a record of it has none.
-            if all(isinstance(function, GraphModule | None) for function in prepared):
-                crews += [crew() for _ in range(groups - 1)]
-        return _in_turns(crews, prepared)
+                self._prepared[lanes, record] = running.prepare(record=record)
+        return _in_turns(running, self._prepared[lanes, record])
 
 
-def _in_turns(crews: list[Lanes], prepared: Prepared) -> Iterator[Trained]:
-    """All crews take some steps, each on its thread; then those models that have ended are exchanged for others.
-
-    Weights are drawn between the turns, because torch has one generator of random numbers for all threads.
-    """
-
-    def advance(crew: Lanes) -> None:
-        with plain_arithmetic():
-            crew.advance(prepared)
-
-    for crew in crews:
-        crew.fill(crew.empty)
-    with ThreadPoolExecutor(len(crews), initializer=torch.set_num_threads, initargs=(1,)) as threads:
-        while busy := [crew for crew in crews if crew.busy]:
-            with _operators_on_one_thread():
-                list(threads.map(advance, busy))
-            for crew in busy:
-                if len(ended := crew.ended()):
-                    yield crew.take(ended)
-                    crew.fill(ended)
+def _in_turns(running: Lanes, prepared: Prepared) -> Iterator[Trained]:
+    """All lanes take some steps; then those models that have ended are exchanged for others."""
+    running.fill(running.empty)
+    while running.busy:
+        with _operators_on_one_thread(), plain_arithmetic():
+            running.advance(prepared)
+        if len(ended := running.ended()):
+            yield running.take(ended)
+            running.fill(ended)
 
 
 @contextmanager

@@ -144,7 +144,7 @@ def test_the_number_of_a_model_is_the_same_to_the_last_bit_in_any_company(activa
 
 
 @pytest.mark.parametrize("steps", [25, 250])
-def test_threads_share_the_work_and_change_nothing(steps):
+def test_the_number_of_threads_changes_nothing(steps):
     training = mean_field(width=4, steps=steps)
     settings = Settings(learning_rate=np.geomspace(1, 1e3, 70), seed=np.arange(70))
     one = train(training, settings, lanes=16)
