@@ -21,6 +21,7 @@ from landscope.evaluation import Loss, vmapped
 from landscope.landscape.assumptions import divisible, lasting
 from landscope.landscape.first_layers import FirstLayers
 from landscope.landscape.linear_calls import LinearCall, replaying
+from landscope.landscape.memory import channels_last, keep_freed_memory
 from landscope.landscape.plans import Plan
 from landscope.landscape.pooling import SlicedPooling
 from landscope.landscape.readings import Reader, joined, stacked
@@ -43,6 +44,7 @@ _SLOW = 0.03
 # A way of evaluating must be this much faster than the best so far to be taken.
 _GAIN = 0.95
 _TILE = 32
+_TRIAL = 4
 _ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 _CACHE = 5 * 2**19  # bytes of a layer's outputs that stay in a processor's cache
 _FEWEST_ROWS = 16
@@ -82,6 +84,8 @@ class PlaneEvaluator:
         errors: bool = True,
         memory: int = MEMORY,
     ) -> None:
+        if objective.layout.device.type == "cpu":
+            keep_freed_memory()
         self.objective = objective
         self.memory = memory
         layout = objective.layout
@@ -108,6 +112,7 @@ class PlaneEvaluator:
         self._candidates = iter(()) if known else self._race()
         self._waiting: Plan | None = None
         self._seconds = float("inf")  # that the last trial took for a point
+        self._least = 1  # points that the next one takes
 
     @property
     def plan(self) -> Plan:
@@ -132,7 +137,7 @@ class PlaneEvaluator:
             while at < len(coordinates):
                 trial = self._next_trial(len(coordinates) - at)
                 plan = trial or self._plan
-                points = coordinates[at : at + (plan.together if trial else self._tile(plan))]
+                points = coordinates[at : at + (self._trial_size(plan) if trial else self._tile(plan))]
                 try:
                     self._prepare(plan)
                     began = self._clock()
@@ -145,6 +150,7 @@ class PlaneEvaluator:
                     continue
                 if trial:
                     self._seconds = (self._clock() - began) / len(points)
+                    logger.debug("%s: %.2g s a point", trial, self._seconds)
                 for name, those in found.items():
                     values.setdefault(name, torch.empty(len(coordinates)).double())[at : at + len(points)] = those
                 at += len(points)
@@ -159,10 +165,14 @@ class PlaneEvaluator:
         """The next plan to be timed, unless it takes more points than there are at present."""
         if self._waiting is None:
             self._waiting = next(self._candidates, None)
-        if self._waiting is None or self._waiting.together > points:
+        if self._waiting is None or self._trial_size(self._waiting) > points:
             return None
         trial, self._waiting = self._waiting, None
         return trial
+
+    def _trial_size(self, plan: Plan) -> int:
+        """Points that a plan is timed on: several, since what serves one may still be in the cache for the next."""
+        return max(plan.together, self._least)
 
     @property
     def _plainest(self) -> list[Plan]:
@@ -192,29 +202,28 @@ class PlaneEvaluator:
     def _race(self) -> Iterator[Plan]:
         """Plans to try, one after the other; each is evaluated before the next is asked for."""
         best = self._plan
-        seconds = float("inf")
-        for _ in range(3):  # the first call also fills caches
-            yield best
-            seconds = min(seconds, self._seconds)
+
+        def timed(plan: Plan) -> Iterator[Plan]:
+            for self._least in (1, _TRIAL):  # the first call prepares kernels and fills caches
+                yield plan
+
+        yield from timed(best)
+        seconds = self._seconds
         if self._by_definition:
             return
 
         def better(candidate: Plan) -> Iterator[Plan]:
             nonlocal best, seconds
-            yield candidate
-            first = self._seconds
-            if first < 2 * seconds:
-                yield candidate
-                self._seconds = min(first, self._seconds)
+            yield from timed(candidate)
             if self._seconds < _GAIN * seconds:
                 best, seconds = candidate, self._seconds
                 self._plan = best
 
         device = self.objective.layout.device
-        if self._has_images():
-            yield from better(replace(best, channels_last=True))
         if self._cached_rows(1) != best.rows:
             yield from better(replace(best, rows=self._cached_rows(1)))
+        if self._has_images():
+            yield from better(replace(best, channels_last=True))
         if best.reuse and min(call.columns for call in self._calls.values()) < 64:
             yield from better(replace(best, reuse=False))
         if device.type != "cpu" or seconds < _SLOW:
@@ -345,7 +354,7 @@ class PlaneEvaluator:
         rows = plan.rows or size
         for start in range(0, size, rows):
             piece = batch if rows >= size else take(batch, slice(start, min(start + rows, size)), size)
-            yield (number, start), tree_map(_channels_last, piece) if plan.channels_last else piece
+            yield (number, start), tree_map(channels_last, piece) if plan.channels_last else piece
 
     def _outputs(
         self, piece: Any, key: tuple[int, int], coordinates: Tensor, weights: Mapping[str, Tensor], plan: Plan
@@ -387,12 +396,3 @@ class PlaneEvaluator:
             self._calls,
             channels_last=plan.channels_last,
         )
-
-
-def _channels_last(leaf: Any) -> Any:
-    images = isinstance(leaf, Tensor) and leaf.ndim == 4 and leaf.is_floating_point()
-    if not images:
-        return leaf
-    n, c, h, w = leaf.shape
-    # By strides, since torch takes an image of one channel to be in either layout already.
-    return leaf.contiguous(memory_format=torch.channels_last).as_strided((n, c, h, w), (h * w * c, 1, w * c, c))
