@@ -17,6 +17,9 @@ landscope.panels = (() => {
     definitions.forEach((panel) => {
       const graph = landscope.find(`#graph-${panel.name} .js-plotly-plot`);
       const base = { ...structuredClone({ ...graph.layout, template: undefined }), margin: MARGIN, autosize: true };
+      // Until now the page showed through; what is drawn has the theme's own ground.
+      delete base.paper_bgcolor;
+      delete base.plot_bgcolor;
       // Plotly has written what it made of the empty axes into the layout; ours are never left to it.
       Object.keys(base)
         .filter((key) => /^[xy]axis/.test(key))
