@@ -21,7 +21,7 @@ from landscope.evaluation import Loss, vmapped
 from landscope.landscape.assumptions import divisible, lasting
 from landscope.landscape.first_layers import FirstLayers
 from landscope.landscape.linear_calls import LinearCall, replaying
-from landscope.landscape.memory import channels_last, keep_freed_memory
+from landscope.landscape.memory import channels_last, has_images, keep_freed_memory
 from landscope.landscape.plans import Plan
 from landscope.landscape.pooling import SlicedPooling
 from landscope.landscape.readings import Reader, joined, stacked
@@ -37,6 +37,8 @@ MEMORY = 2**29
 
 # First layers that add up fewer terms than this cost no more than combining their outputs does.
 _FEWEST_COLUMNS = 3
+# With more terms than this, sharing them gains for certain.
+_MANY_COLUMNS = 64
 # A tensor that a forward pass works on is about this small a part of what it holds at once.
 _TENSORS_HELD = 4
 # Calling torch costs some milliseconds a point; a CPU's point that takes longer than this gains nothing by company.
@@ -44,7 +46,7 @@ _SLOW = 0.03
 # A way of evaluating must be this much faster than the best so far to be taken.
 _GAIN = 0.95
 _TILE = 32
-_TRIAL = 4
+_TRIAL = 8
 _ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 _CACHE = 5 * 2**19  # bytes of a layer's outputs that stay in a processor's cache
 _FEWEST_ROWS = 16
@@ -92,7 +94,8 @@ class PlaneEvaluator:
         vectors = [centre, *directions]
         self._corners = [layout.unflatten(vector) for vector in vectors]
         self._reader = Reader(objective, metrics=metrics or {}, per_class=per_class, errors=errors)
-        with torch.no_grad():
+        self._pools = True
+        with torch.no_grad(), self._fast_kernels():
             outputs = self._at_centre()
             here, along, last = self._corners[0], self._corners[1], outputs[-1]
             lasts = lasting(objective, here, along, last, metrics=self._reader.metrics)
@@ -100,6 +103,7 @@ class PlaneEvaluator:
             self._reader.at_centre(outputs)
             self._separable = not self._by_definition and divisible(objective, self._corners[0], outputs[0])
             self._survey, self._calls, self._row_bytes = self._surveyed()
+            self._pools = self._survey.pools
         # In float64 where that is affordable, and otherwise as they came, to be widened parameter by parameter.
         self._exact = accumulator(centre)
         affordable = 8 * len(vectors) * layout.size <= memory // 4
@@ -108,7 +112,7 @@ class PlaneEvaluator:
         self._first: dict[tuple[int, int], FirstLayers] = {}
         self._laid_out: tuple[int | None, bool] | None = None
         known = _plans.setdefault(objective.model, {}).get(self._kind())
-        self._plan = known or self._plainest[0]
+        self._plan = known or self._first_and_last[0]
         self._candidates = iter(()) if known else self._race()
         self._waiting: Plan | None = None
         self._seconds = float("inf")  # that the last trial took for a point
@@ -175,14 +179,15 @@ class PlaneEvaluator:
         return max(plan.together, self._least)
 
     @property
-    def _plainest(self) -> list[Plan]:
-        """What to begin with, and what to fall back on."""
-        rows = self._most_rows()
-        return [Plan(rows=rows, reuse=bool(self._calls)), Plan(rows=rows)]
+    def _first_and_last(self) -> list[Plan]:
+        """What is likely to be best, to begin with, and what to fall back on."""
+        images = has_images(self.objective.batches.items[0]) and self.objective.layout.device.type == "cpu"
+        likely = Plan(rows=self._cached_rows(1), reuse=bool(self._calls), channels_last=images)
+        return [likely, Plan(rows=self._most_rows())]
 
     def _give_up(self, plan: Plan) -> bool:
         """Has the way taken so far replaced by a plainer one; whether there is one."""
-        first, last = self._plainest
+        first, last = self._first_and_last
         if plan == last:
             return False
         self._plan = last if plan == first else first
@@ -192,7 +197,7 @@ class PlaneEvaluator:
     @contextmanager
     def _fast_kernels(self) -> Iterator[None]:
         """Within, operators may take the kernels that have no second derivative, which values do not need."""
-        sliced = self._survey.pools and self.objective.layout.device.type == "cpu"
+        sliced = self._pools and self.objective.layout.device.type == "cpu"
         pooling = SlicedPooling() if sliced else nullcontext()
         with sdpa_kernel(_ATTENTION), pooling:
             yield
@@ -219,13 +224,14 @@ class PlaneEvaluator:
                 best, seconds = candidate, self._seconds
                 self._plan = best
 
+        if has_images(self.objective.batches.items[0]):
+            yield from better(replace(best, channels_last=not best.channels_last))
+        cached, most = self._cached_rows(1), self._most_rows()
+        if cached != most:
+            yield from better(replace(best, rows=most if best.rows == cached else cached))
+        if self._calls and min(call.columns for call in self._calls.values()) < _MANY_COLUMNS:
+            yield from better(replace(best, reuse=not best.reuse))
         device = self.objective.layout.device
-        if self._cached_rows(1) != best.rows:
-            yield from better(replace(best, rows=self._cached_rows(1)))
-        if self._has_images():
-            yield from better(replace(best, channels_last=True))
-        if best.reuse and min(call.columns for call in self._calls.values()) < 64:
-            yield from better(replace(best, reuse=False))
         if device.type != "cpu" or seconds < _SLOW:
             for together in _TOGETHER[device.type == "cuda"]:
                 candidate = replace(best, together=together, rows=self._cached_rows(together))
@@ -272,12 +278,6 @@ class PlaneEvaluator:
 
     def _largest_batch(self) -> int:
         return max(self.objective.batches.sizes)
-
-    def _has_images(self) -> bool:
-        return any(
-            isinstance(leaf, Tensor) and leaf.ndim == 4 and leaf.is_floating_point()
-            for leaf in tree_leaves(self.objective.batches.items[0])
-        )
 
     # What the model is like
 
