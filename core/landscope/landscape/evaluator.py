@@ -144,7 +144,7 @@ class PlaneEvaluator:
                 points = coordinates[at : at + (self._trial_size(plan) if trial else self._tile(plan))]
                 try:
                     self._prepare(plan)
-                    began = self._clock()
+                    began = self._clock() if trial else 0.0
                     found = self._evaluate(points, plan)
                 except _REFUSALS as reason:
                     if plan == self._plan and not self._give_up(plan):
