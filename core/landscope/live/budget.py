@@ -12,14 +12,16 @@ FIRST_PICTURE = 50.0
 _SHORTEST_INTERVAL = 0.2
 # A first measurement also pays for imports, full caches and a solver's cold start; the next one is much cheaper.
 _WARM = 0.25
+# A measurement in parts has a dear first one, which the cheap ones after it must not let be forgotten.
+_FADE = 0.98
 
 
 class Budget:
     """Gives each probe its own part of the time that may be spent measuring.
 
     After T seconds of training, probe i may have spent overhead * share_i * T seconds, the run about to start
-    included, with its last cost as the estimate. A dear probe never makes a cheap one wait. What watching costs besides
-    (snapshots, bookkeeping) is taken off what all may spend.
+    included, with its last cost as the estimate, or a dearer one of late. A dear probe never makes a cheap one wait.
+    What watching costs besides (snapshots, bookkeeping) is taken off what all may spend.
 
     The first picture, one result of every probe, is on top of that: it is allowed as much as `FIRST_PICTURE` seconds of
     training would have earned. It is part of `spent`, but nothing waits for it to be paid back.
@@ -87,8 +89,10 @@ class Budget:
             self._first += seconds
         else:
             self._spent[name] += seconds
-        if measured:
-            self._cost[name] = _WARM * seconds if name in self._fresh else seconds
+        if name not in self._fresh:
+            self._cost[name] = max(seconds, _FADE * self._cost[name])
+        elif measured:
+            self._cost[name] = _WARM * seconds
             self._fresh.discard(name)
         self._last[name] = now
 

@@ -109,3 +109,17 @@ def test_overhead_must_be_positive(overhead):
 def test_weight_must_be_positive():
     with pytest.raises(ValueError, match="weight of probe 'slice' must be positive, got 0"):
         Budget(0.1, {"slice": 0})
+
+
+def test_the_dear_part_of_a_measurement_is_kept_in_mind_through_its_cheap_ones():
+    budget = begun(0.1, {"slice": 0.1})
+    training, spent_at_most = 0.0, []
+    for tick in range(400):
+        while not budget.affordable(training, training):
+            training += 0.05
+        seconds = 1.0 if tick % 20 == 0 else 0.1
+        budget.charge("slice", seconds, training, measured=tick % 10 == 9)
+        if tick > 20:
+            spent_at_most.append(budget.spent - 0.1 - 0.1 * training)
+    # Had the last tick been the estimate, each new measurement would have overdrawn by 0.9 s.
+    assert max(spent_at_most) < 0.5
