@@ -153,9 +153,7 @@ def _random_slice(watched: Watched) -> Iterator[Result]:
 
 def _hessian_slice(watched: Watched) -> Iterator[Result]:
     """The plane of the two largest eigenvalues' vectors, each shown as far as the loss changes tenfold."""
-    last = watched.latest.get("slice/hessian")
-    previous = torch.from_numpy(last.directions) if isinstance(last, Slice2D) and last.directions is not None else None
-    directions = landscape.hessian_directions(watched.focus, previous=previous)
+    directions = landscape.hessian_directions(watched.focus, previous=_last_plane(watched, "slice/hessian"))
     axes = ("distance along the sharpest direction", "along the second sharpest")
     return _slice(watched, landscape.cut, directions, radius="auto", plane="hessian", axes=axes, path=_path(watched))
 
@@ -164,9 +162,14 @@ def _trajectory_slice(watched: Watched) -> Result | Iterator[Result]:
     trajectory = watched.trajectory
     if not any(step < watched.step for step in trajectory.steps):
         return None
-    last = watched.latest.get("slice/trajectory")
-    previous = torch.from_numpy(last.directions) if isinstance(last, Slice2D) and last.directions is not None else None
+    previous = _last_plane(watched, "slice/trajectory")
     return _slice(watched, landscape.trajectory_cut, _path(watched), previous=previous)
+
+
+def _last_plane(watched: Watched, name: str) -> Tensor | None:
+    """The directions of a probe's last slice, by which the next one keeps its orientation."""
+    last = watched.latest.get(name)
+    return torch.from_numpy(last.directions) if isinstance(last, Slice2D) and last.directions is not None else None
 
 
 def _path(watched: Watched) -> Tensor | None:
