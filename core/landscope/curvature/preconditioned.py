@@ -7,10 +7,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from landscope.curvature.lanczos import leading_eigenpairs
-from landscope.curvature.operators import start_vector, zero_vector
+from landscope.curvature.operators import preconditioned_operator, start_vector, zero_vector
 from landscope.curvature.probes import private_generator
 from landscope.curvature.stability import StabilityRule, stability_rule
-from landscope.derivatives import Operator
 from landscope.measurements import Sharpness
 from landscope.objective import Objective
 
@@ -51,7 +50,7 @@ def sharpness(
     with objective.measuring() as meter:
         like = zero_vector(objective)
         pairs = leading_eigenpairs(
-            _as_seen(objective.hessian(theta), rule, like),
+            preconditioned_operator(objective.hessian(theta), rule),
             start_vector(start, like, generator),
             1,
             tolerance=tolerance,
@@ -69,15 +68,3 @@ def sharpness(
             hvps=pairs.products,
             vector=pairs.vectors[0].cpu().numpy(),
         )
-
-
-def _as_seen(hessian: Operator, rule: StabilityRule, like: Tensor) -> Operator:
-    """The product v -> S (sign H + diag(decay)) S v."""
-    scaling = 1.0 if rule.scaling is None else rule.scaling.to(like)
-    decay = 0.0 if rule.decay is None else rule.decay.to(like)
-
-    def product(vector: Tensor) -> Tensor:
-        scaled = scaling * vector
-        return scaling * (rule.sign * hessian(scaled) + decay * scaled)
-
-    return product
