@@ -25,7 +25,7 @@ class Turn:
 
 
 def settled_eye(page: Page) -> dict[str, float]:
-    """Where the camera is once it has come to rest: a browser hands the last moves of a drag on with its next frames."""
+    """Where the camera is at rest: a browser hands the last moves of a drag on with its next frames."""
     until(page, "Boolean(document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene?._scene)")
     before: dict[str, float] = page.evaluate(EYE)
     for _ in range(50):
