@@ -106,7 +106,7 @@ def test_what_is_drawn_between_computed_points(writer: RunWriter, serve: Callabl
     # The stated error holds for nine cells of ten at least, against the function that the grid was taken from.
     truth = heights_at(*np.meshgrid(fine, fine, indexing="ij"), STEP, STEPS)
     stated = page.evaluate(
-        "landscope.landscapePanel.viewOf(landscope.panels.all.get('landscape').shown.found).relief.error"
+        "landscope.drawers.landscape.viewOf(landscope.panels.all.get('landscape').shown.found).relief.error"
     )
     off = np.abs(10 ** drawn(page) / truth - 1)
     assert (off < stated).mean() > 0.9

@@ -12,7 +12,7 @@ from landscope.figures.sampling import convergence_figure, curvature_lines_figur
 from landscope.figures.scatter import embedding_figure
 from landscope.figures.sharpness import measures_figure, quadratic_figure
 from landscope.figures.slices import box_figure, line_figure
-from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure
+from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure, waterfall_figure
 from landscope.figures.surfaces import curvature_figure, landscape_figure
 from landscope.figures.theme import CONFIG, template, theme
 from landscope.figures.topology import merge_tree_figure
@@ -41,7 +41,7 @@ from landscope.measurements import (
     TrainabilityMap,
 )
 
-__all__ = ["CONFIG", "figure", "series_figure", "template", "theme"]
+__all__ = ["CONFIG", "figure", "series_figure", "template", "theme", "waterfall_figure"]
 
 _BUILDERS: dict[type[Measurement], Any] = {
     Slice2D: landscape_figure,
