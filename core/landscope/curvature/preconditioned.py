@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from landscope.curvature.lanczos import leading_eigenpairs
 from landscope.curvature.operators import preconditioned_operator, start_vector, zero_vector
 from landscope.curvature.probes import private_generator
+from landscope.curvature.sampling import curvature_stderr
 from landscope.curvature.stability import StabilityRule, stability_rule
 from landscope.measurements import Sharpness
 from landscope.objective import Objective
@@ -28,6 +29,8 @@ def sharpness(
     seed: int = 0,
 ) -> Sharpness:
     """The largest eigenvalue of P^-1/2 H P^-1/2, with the preconditioner P and threshold of the optimiser as it is now.
+
+    Its standard error as an estimate for all data comes from the scatter over the examples, at one product more.
 
     Args:
         objective: What to measure.
@@ -57,6 +60,9 @@ def sharpness(
             max_products=_MAX_PRODUCTS,
             generator=generator,
         )
+        vector = pairs.vectors[0]
+        seen = vector if rule.scaling is None else rule.scaling.to(vector) * vector
+        stderr = curvature_stderr(objective, seen, theta, generator)
         return Sharpness(
             provenance=meter.provenance("Lanczos, full reorthogonalisation", seed=seed),
             lambda_max=float(pairs.values[0]),
@@ -66,5 +72,6 @@ def sharpness(
             rule=rule.text,
             preconditioned=rule.scaling is not None,
             hvps=pairs.products,
-            vector=pairs.vectors[0].cpu().numpy(),
+            stderr=stderr,
+            vector=vector.cpu().numpy(),
         )
