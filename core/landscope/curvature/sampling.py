@@ -11,7 +11,7 @@ from landscope.objective import Objective
 
 __all__ = ["curvature_stderr"]
 
-_GROUPS = 16  # of examples: the error is then known to 1 / sqrt(30) of itself
+_GROUPS = 8  # of examples: few, since each has a graph of its own; the error is known to a quarter of itself
 
 
 def curvature_stderr(
