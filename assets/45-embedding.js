@@ -1,6 +1,8 @@
 // Features of one layer in the plane, coloured by class; up to ten classes are named where their points are.
-landscope.drawers.embedding = (() => {
+landscope.embeddingPanel = (() => {
   const NAMED = 10;
+  const frameName = () => "embedding";
+
   const hues = (classes, look) => (label) => {
     if (label < 0) return look.colours.muted;
     return classes <= NAMED
@@ -12,7 +14,7 @@ landscope.drawers.embedding = (() => {
     return sorted[sorted.length >> 1];
   };
 
-  const draw = (view, graph, base, look, zoom, projection) => {
+  const draw = (panel, graph, base, look, zoom, projection) => {
     const [count, dimensions] = projection.points.shape;
     const labels = [],
       x = [],
@@ -32,7 +34,7 @@ landscope.drawers.embedding = (() => {
     const { l, r, t, b } = base.margin;
     const wide = Math.max((graph.clientWidth - l - r) / Math.max(graph.clientHeight - t - b, 1), 0.2);
     const reach = (share) => [middle - half * share, middle + half * share];
-    const layout = { ...base, template: look.template, annotations: [] };
+    const layout = { ...base, template: look.template, uirevision: "kept", annotations: [] };
     const name = projection.method === "pca" ? "PC" : `${projection.method.toUpperCase()} `;
     layout.xaxis = {
       ...base.xaxis,
@@ -101,5 +103,5 @@ landscope.drawers.embedding = (() => {
     `${projection.features} features`,
     projection.classes ? `${projection.classes} classes` : "",
   ];
-  return { draw, readout, details };
+  return { frameName, draw, readout, details };
 })();

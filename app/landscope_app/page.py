@@ -11,14 +11,13 @@ from dash.development.base_component import Component
 
 from landscope.figures import template
 from landscope.figures.surfaces import space_layout
-from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades
+from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential
 from landscope_app import ids
 from landscope_app.controls import choice
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, page_header
-from landscope_app.panels import PANELS
+from landscope_app.panels import PANELS, panel_section
 from landscope_app.runs_page import runs_page
-from landscope_app.sections import SEGMENTS, panel_section
 from landscope_app.timebar import time_bar
 
 __all__ = ["build_page"]
@@ -50,24 +49,17 @@ def build_page(app: dash.Dash) -> None:
     app.title = "Landscope"
     app.index_string = INDEX.replace("THEME_SCRIPT", app.get_asset_url("00-theme.js"))
     app.layout = page_layout()
-    app.clientside_callback(
-        ClientsideFunction("landscope", "ask"),
-        Output(ids.ASKED, "data"),
-        Input({"type": "about", "subject": ALL}, "n_clicks"),
-        prevent_initial_call=True,
-    )
     app.callback(
         Output(ids.DRAWER, "opened"),
         Output(ids.DRAWER, "title"),
         Output(ids.DRAWER, "children"),
-        Input(ids.ASKED, "data"),
+        Input({"type": "about", "subject": ALL}, "n_clicks"),
         prevent_initial_call=True,
     )(open_drawer)
     app.clientside_callback(
         ClientsideFunction("landscope", "boot"), Output(ids.PAGE, "modified_timestamp"), Input(ids.PAGE, "data")
     )
-    views = [ids.view(panel.name) for panel in PANELS if 1 < len(panel.views) <= SEGMENTS]
-    for control in (ids.PLANE, ids.STYLE, ids.X_SCALE, ids.RUN_PICKER, *views):
+    for control in (ids.PLANE, ids.STYLE, ids.X_SCALE, ids.RUN_PICKER):
         app.clientside_callback(
             ClientsideFunction("landscope", "choose"),
             Input(control, "value"),
@@ -89,7 +81,6 @@ def page_layout() -> Component:
     return dmc.MantineProvider(
         [
             dcc.Store(id=ids.PAGE, data=drawing_data()),
-            dcc.Store(id=ids.ASKED),
             page_header(),
             banner(),
             runs_page(),
@@ -114,16 +105,17 @@ def page_layout() -> Component:
     )
 
 
-def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
-    """Open the drawer with the explanation of what was asked for; see assets/54-about.js."""
-    if asked is None:
+def open_drawer(_clicks: list[int | None]) -> tuple[Any, Any, Any]:
+    """Open the drawer with the explanation of what was clicked."""
+    trigger = dash.ctx.triggered_id
+    if not trigger or not any(_clicks):
         return no_update, no_update, no_update
-    title, body = explanation(asked["subject"], asked.get("view"))
+    title, body = explanation(trigger["subject"])
     return True, title, body
 
 
 def drawing_data() -> dict[str, Any]:
-    """What the scripts draw with: the themes, and the views of every panel."""
+    """What the scripts draw with: the themes, and the series of every panel."""
     return {
         "themes": {"light": _looks(LIGHT), "dark": _looks(DARK)},
         "panels": [panel.drawing() for panel in PANELS],
@@ -137,5 +129,4 @@ def _looks(colours: Theme) -> dict[str, Any]:
         "colours": {**vars(colours), "palette": categories(10, colours)},
         "cyclic": cyclic(360, lightness=0.62 if colours.name == "light" else 0.74),
         "sequential": sequential(12, colours),
-        "shades": shades(colours),
     }

@@ -5,12 +5,14 @@ Ubaru, Chen and Saad 2017; for networks, Papyan 2018 and Ghorbani, Krishnan and 
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from landscope.curvature.lanczos import RitzPairs, leading_eigenpairs
-from landscope.curvature.operators import OperatorName, curvature_operator, start_vector, zero_vector
+from landscope.curvature.operators import curvature_operator, start_vector, zero_vector
 from landscope.curvature.probes import gaussian_probes, private_generator
 from landscope.derivatives import Operator, accumulator
 from landscope.measurements import SpectralDensity
@@ -31,7 +33,7 @@ def density(
     steps: int = 20,
     spikes: int = 5,
     theta: Tensor | None = None,
-    operator: OperatorName = "hessian",
+    operator: Literal["hessian", "ggn"] = "hessian",
     start: Tensor | np.ndarray | None = None,
     tolerance: float = 1e-3,
     threshold: float | None = None,
@@ -51,7 +53,7 @@ def density(
         steps: Lanczos steps, and nodes, of each.
         spikes: Leading eigenvalues to take out.
         theta: Where, (P,); the model's weights at this moment if left out.
-        operator: "hessian", "ggn", "fisher" or "empirical-fisher".
+        operator: "hessian", or "ggn" for the generalised Gauss-Newton matrix.
         start: Eigenvectors (P,) or (k, P) of a nearby operator, e.g. of the previous training step.
         tolerance: Error bound of the leading eigenvalues, relative to each.
         threshold: The optimiser's stability threshold at this moment, to be drawn beside the density.

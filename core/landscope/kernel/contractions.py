@@ -3,30 +3,52 @@
 A gradient with the form sum_t g_t a_t^T over positions t has the inner products
 K_ij = sum_tt' (a_it . a_jt') (g_it . g_jt'), and only the slopes g differ between the network's outputs. Products are
 made in the network's precision and summed in float64.
+
+Either the inner products are summed over outputs, (n, n), or each output of an example is paired with each output of
+another, (n k, n k) with the k outputs of the first example first.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from landscope.derivatives import accumulator
+from landscope.kernel.sums import add_products
+from landscope.kernel.uses import BUDGET, Piece, Use
 
-__all__ = ["Contraction", "Lookup", "Outer", "Pairwise", "contraction_of"]
+__all__ = ["Contraction", "Formed", "Lookup", "Outer", "Pairwise", "Patches", "contraction_of", "lookup_is_cheaper"]
 
-BUDGET = 2**24  # elements of a temporary: 64 MiB in float32
+_OVERHEAD = 2e5  # multiplications in the time that it takes to call a small product
 
 
 class Contraction(Protocol):
-    """A sum over outputs of the inner products of gradients, built up a few outputs at a time."""
+    """A Gram matrix built up a few outputs, or a few of the slopes' components, at a time."""
 
-    def add(self, slopes: Tensor) -> None:
-        """Adds k outputs, given the slopes (n, T, k, p) at the positions."""
+    def add(self, slopes: Sequence[Tensor]) -> None:
+        """Adds the slopes (n, T, k, p) of k outputs; of mixed uses, those of each use."""
 
-    def gram(self) -> Tensor:
-        """The sum so far, (n, n)."""
+    def add_to(self, total: Tensor) -> None:
+        """Adds the sum, or at least its lower triangle, to a Gram matrix."""
+
+
+class Patches:
+    """The inputs (n, T, q) of convolutions, made for a few examples at a time.
+
+    Args:
+        uses: All uses, of one batch.
+    """
+
+    def __init__(self, uses: Sequence[Use]) -> None:
+        self._uses = uses
+        self.shape = (uses[0].examples, sum(use.positions for use in uses), uses[0].width)
+
+    def __getitem__(self, examples: slice) -> Tensor:
+        """Those of some examples, (c, T, q)."""
+        return torch.cat([use.read(examples) for use in self._uses], dim=1)
 
 
 class Pairwise:
@@ -34,23 +56,46 @@ class Pairwise:
 
     Args:
         inputs: (n, T, q).
+        bias: Whether 1 is added to the inner products of inputs, for a bias.
+        paired: Whether outputs are paired.
     """
 
-    def __init__(self, inputs: Tensor) -> None:
-        self.examples, self.positions = inputs.shape[:2]
+    def __init__(self, inputs: Tensor, bias: bool, paired: bool) -> None:
+        self._examples, self._positions = inputs.shape[:2]
         rows = inputs.reshape(-1, inputs.shape[-1])
-        self._inputs = (rows @ rows.T).to(accumulator(inputs))
-        self._slopes = torch.zeros_like(self._inputs)
+        self._inputs = rows @ rows.T
+        if bias:
+            self._inputs += 1
+        self._paired = paired
+        self._slopes: list[Tensor] = []  # rows (n k T, p) of paired outputs
+        self._products: Tensor | None = None  # summed over outputs
 
-    def add(self, slopes: Tensor) -> None:
+    def add(self, slopes: Sequence[Tensor]) -> None:
         """As the protocol says."""
-        rows = slopes.flatten(2).flatten(0, 1)
-        self._slopes += rows @ rows.T
+        (all_slopes,) = slopes
+        if self._paired:
+            self._slopes.append(all_slopes.transpose(1, 2).flatten(0, 2))
+            return
+        rows = all_slopes.flatten(2).flatten(0, 1)
+        products = rows @ rows.T
+        self._products = products.to(accumulator(products)) if self._products is None else self._products.add_(products)
 
-    def gram(self) -> Tensor:
+    def add_to(self, total: Tensor) -> None:
         """As the protocol says."""
-        pairs = self._inputs * self._slopes
-        return pairs.view(self.examples, self.positions, self.examples, self.positions).sum((1, 3))
+        n, positions = self._examples, self._positions
+        if not self._paired:
+            assert self._products is not None
+            pairs = self._products.mul_(self._inputs)
+            total += pairs.view(n, positions, n, positions).sum((1, 3)) if positions > 1 else pairs
+            return
+        rows = torch.cat(self._slopes, dim=1) if len(self._slopes) > 1 else self._slopes[0]
+        if positions == 1:
+            add_products(total, rows, self._inputs)
+            return
+        outputs = len(rows) // (n * positions)
+        pairs = (rows @ rows.T).view(n, outputs, positions, n, outputs, positions)
+        pairs *= self._inputs.view(n, 1, positions, n, 1, positions)
+        total += pairs.sum((2, 5)).view(n * outputs, n * outputs)
 
 
 class Outer:
@@ -58,22 +103,42 @@ class Outer:
 
     Args:
         inputs: (n, T, q).
+        bias: Whether a 1 is appended to each input, for a bias.
+        paired: Whether outputs are paired.
     """
 
-    def __init__(self, inputs: Tensor) -> None:
-        self._inputs = inputs
-        self._gram = inputs.new_zeros((len(inputs), len(inputs)), dtype=accumulator(inputs))
+    def __init__(self, inputs: Tensor | Patches, bias: bool, paired: bool) -> None:
+        self._inputs, self._bias, self._paired = inputs, bias, paired
+        self._gram: Tensor | None = None
 
-    def add(self, slopes: Tensor) -> None:
+    def add(self, slopes: Sequence[Tensor]) -> None:
         """As the protocol says."""
-        n, _, q = self._inputs.shape
-        for slab in slopes.flatten(2).split(max(1, BUDGET // (n * q)), dim=2):
-            rows = torch.bmm(slab.mT, self._inputs).flatten(1)
-            self._gram += rows @ rows.T
+        (all_slopes,) = slopes
+        n, _, outputs, p = all_slopes.shape
+        width = self._inputs.shape[-1] + self._bias
+        slab = max(1, BUDGET // (n * outputs * width))
+        for start in range(0, p, slab):
+            gradients = self._gradients(all_slopes[..., start : start + slab])  # (n, k, slab, q)
+            rows = gradients.flatten(0, 1).flatten(1) if self._paired else gradients.flatten(1)
+            self._gram = _with_products(self._gram, rows)
 
-    def gram(self) -> Tensor:
+    def add_to(self, total: Tensor) -> None:
         """As the protocol says."""
-        return self._gram
+        assert self._gram is not None
+        total += self._gram
+
+    def _gradients(self, slopes: Tensor) -> Tensor:
+        n, _, outputs, slab = slopes.shape
+        width, bias = self._inputs.shape[-1], self._bias
+        result = slopes.new_empty(n, outputs * slab, width + bias)
+        together = n if isinstance(self._inputs, Tensor) else max(1, BUDGET // (self._inputs.shape[1] * width))
+        for start in range(0, n, together):
+            chunk = slice(start, start + together)
+            some = slopes[chunk].flatten(2)
+            result[chunk, :, :width] = torch.bmm(some.mT, self._inputs[chunk].to(some.dtype))
+            if bias:
+                result[chunk, :, width] = some.sum(1)
+        return result.view(n, outputs, slab, width + bias)
 
 
 class Lookup:
@@ -81,37 +146,96 @@ class Lookup:
 
     Args:
         index: (n, T) the row read at each position, -1 where none is.
-        like: A tensor of the table's type and device.
+        paired: Whether outputs are paired.
     """
 
-    def __init__(self, index: Tensor, like: Tensor) -> None:
-        self._gram = like.new_zeros((len(index), len(index)), dtype=accumulator(like))
+    def __init__(self, index: Tensor, paired: bool) -> None:
+        self._examples, self._paired = len(index), paired
         flat, positions = index.flatten().sort(stable=True)
         positions = positions[flat >= 0]
         counts = flat[flat >= 0].unique_consecutive(return_counts=True)[1].tolist()
         self._same = positions.split(counts)
         self._owners = (positions // index.shape[1]).split(counts)
+        self._gram: Tensor | None = None
 
-    def add(self, slopes: Tensor) -> None:
+    def add(self, slopes: Sequence[Tensor]) -> None:
         """As the protocol says."""
-        rows = slopes.flatten(2).flatten(0, 1)
+        (all_slopes,) = slopes
+        outputs = all_slopes.shape[2] if self._paired else 1
+        side = self._examples * outputs
+        if self._gram is None:
+            self._gram = all_slopes.new_zeros((side, side), dtype=accumulator(all_slopes))
+        rows = all_slopes.flatten(0, 1)
+        numbers = torch.arange(outputs, device=rows.device)
         for positions, owners in zip(self._same, self._owners, strict=True):
-            reading = rows[positions]
+            reading = rows[positions].flatten(0, 1) if self._paired else rows[positions].flatten(1)
+            where = (owners[:, None] * outputs + numbers).flatten()
             block = (reading @ reading.T).to(self._gram.dtype)
-            self._gram.index_put_((owners[:, None], owners[None, :]), block, accumulate=True)
+            self._gram.index_put_((where[:, None], where[None, :]), block, accumulate=True)
 
-    def gram(self) -> Tensor:
+    def add_to(self, total: Tensor) -> None:
         """As the protocol says."""
-        return self._gram
+        assert self._gram is not None
+        total += self._gram
 
 
-def contraction_of(inputs: Tensor) -> Pairwise | Outer:
-    """The cheaper contraction for inputs (n, T, q), by its multiplications for one output with p slopes.
+class Formed:
+    """Gradients by a piece that is read in several ways, or by few rows of a table, a slab of rows at a time.
 
-    Pairs cost (nT)^2 p (what they take of q is shared by all outputs), gradients n T p q + n^2 p q.
+    Args:
+        uses: The uses, for each batch.
+        piece: What they read.
+        paired: Whether outputs are paired.
+    """
+
+    def __init__(self, uses: Sequence[Sequence[Use]], piece: Piece, paired: bool) -> None:
+        self._uses, self._piece, self._paired = uses, piece, paired
+        self._gram: Tensor | None = None
+
+    def add(self, slopes: Sequence[Tensor]) -> None:
+        """As the protocol says, for the slopes of each batch's uses, one batch after the other."""
+        n, outputs = sum(own[0].examples for own in self._uses), slopes[0].shape[2]
+        rows, width = self._piece.rows, self._piece.numel // self._piece.rows
+        slab = max(1, BUDGET // (n * outputs * width))
+        for start in range(0, rows, slab):
+            given = iter(slopes)
+            batches = []
+            for own in self._uses:
+                parts = [use.gradients(self._piece, next(given), slice(start, start + slab)) for use in own]
+                batches.append(sum(parts[1:], parts[0]))
+            gradients = torch.cat(batches)
+            gradients = gradients.flatten(0, 1).flatten(1) if self._paired else gradients.flatten(1)
+            self._gram = _with_products(self._gram, gradients)
+
+    def add_to(self, total: Tensor) -> None:
+        """As the protocol says."""
+        assert self._gram is not None
+        total += self._gram
+
+
+def contraction_of(inputs: Tensor | Patches, bias: bool, outputs: int, paired: bool) -> Pairwise | Outer:
+    """The cheaper contraction for inputs (n, T, q), by its multiplications for one component of the slopes.
+
+    Pairs cost (nT)^2, and k^2 as much for k paired outputs (what they take of q is shared by all outputs); gradients
+    n T q + n^2 q, with k n in place of n for paired outputs.
     """
     n, positions, q = inputs.shape
-    pairs = (n * positions) ** 2
-    if positions == 1 or (pairs <= BUDGET and pairs < n * q * (positions + n)):
-        return Pairwise(inputs)
-    return Outer(inputs)
+    k = outputs if paired else 1
+    pairs, formed = (n * positions * k) ** 2, n * k * q * (positions + n * k)
+    if isinstance(inputs, Tensor) and (positions == 1 or (pairs <= BUDGET and pairs < formed)):
+        return Pairwise(inputs, bias, paired)
+    return Outer(inputs, bias, paired)
+
+
+def lookup_is_cheaper(index: Tensor, rows: int) -> bool:
+    """Whether pairing positions that read the same row takes less than forming gradients by all rows of the table."""
+    counts = index[index >= 0].unique(return_counts=True)[1].double()
+    return float((counts**2).sum()) + _OVERHEAD * len(counts) < float(len(index)) ** 2 * rows
+
+
+def _with_products(gram: Tensor | None, rows: Tensor) -> Tensor:
+    """A Gram matrix, or zero, with the inner products of rows (m, d) added to its lower triangle at least."""
+    if gram is None:
+        gram = rows.new_zeros(len(rows), len(rows), dtype=accumulator(rows))
+    add_products(gram, rows)
+    return gram

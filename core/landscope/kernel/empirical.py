@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from landscope.kernel.graphs import gram_of_uses, recorded
-from landscope.kernel.rows import gram_of_rows
+from landscope.batches import Batches
+from landscope.derivatives import accumulator
+from landscope.kernel.graphs import recorded, terms_of
+from landscope.kernel.rows import gram_of_rows, layer_of
 from landscope.kernel.spectrum import alignment, effective_rank, label_gram
+from landscope.kernel.structured import gram_of_uses
+from landscope.kernel.sums import Sums
 from landscope.measurements import NTK
 from landscope.objective import Objective
 
-__all__ = ["Contracted", "ntk"]
+__all__ = ["Grams", "Kind", "grams", "ntk"]
 
-Contracted = Literal["trace", "pseudo"]
+Kind = Literal["auto", "full", "trace", "output", "pseudo"]
+
+_FULL = 1024  # rows of a kernel of which all outputs are paired, unless it is asked for
+_TRACE = 128  # outputs, each of which takes a backward pass
+
+
+@dataclass(frozen=True)
+class Grams:
+    """The kernel of one or several objectives' examples, those of the first objective first.
+
+    Attributes:
+        whole: (m, m) the kernel in float64; m = n C for the full one, the outputs of the first example first, else n.
+        layers: By layer where that was asked for, each (m, m); their sum is the whole.
+        kind: "full", "trace", "output" or "pseudo".
+        outputs: Number C of outputs per example.
+    """
+
+    whole: Tensor
+    layers: dict[str, Tensor]
+    kind: str
+    outputs: int
 
 
 def ntk(
@@ -24,94 +50,167 @@ def ntk(
     n: int = 256,
     *,
     theta: Tensor | None = None,
-    kind: Contracted = "trace",
+    kind: Kind = "auto",
+    output: int = 0,
+    by_layer: bool = False,
     seed: int = 0,
 ) -> NTK:
     """The empirical neural tangent kernel (Jacot, Gabriel and Hongler 2018) on n examples of the objective's data.
 
     With the C outputs f_a of the network,
 
+        full:    K_ia,jb = <grad f_a(x_i), grad f_b(x_j)>, n C x n C, the outputs of the first example first
         trace:   K_ij = (1/C) sum_a  <grad f_a(x_i), grad f_a(x_j)>
+        output:  K_ij = <grad f_a(x_i), grad f_a(x_j)> for one output a
         pseudo:  K_ij = (1/C) sum_ab <grad f_a(x_i), grad f_b(x_j)>     (Mohamadi, Bae and Sutherland 2023)
 
-    over all parameters of theta. They are different quantities; the pseudo kernel needs one backward pass instead of C.
+    over all parameters of theta. They are different quantities; a pseudo kernel or that of one output needs one
+    backward pass instead of C. An output of several dimensions, as of one for each token, counts as flattened.
 
-    Where a parameter enters through linear maps, convolutions or table lookups alone (however often, and from whatever
-    module), its part is contracted from the inputs and output gradients of those operations (Novak, Sohl-Dickstein and
-    Schoenholz 2022); every other parameter's from its per-example gradients. Gram matrices are summed in float64.
+    Where a parameter enters through operations that are linear in it (however often, and from whatever module), its
+    part is contracted from the inputs and output gradients of those operations (Novak, Sohl-Dickstein and Schoenholz
+    2022); every other parameter's from its per-example gradients. Gram matrices are summed in float64.
 
     Args:
         objective: Whose network, and whose examples.
         n: Number of examples, a subset that is the same at every call; at most as many as there are.
         theta: Where; the model's weights by default.
-        kind: How outputs are contracted: "trace" or "pseudo".
+        kind: How outputs are contracted. "auto" takes the full kernel up to 1,024 rows, else the trace up to 128
+            outputs, else the pseudo kernel; the result's `gram_kind` says which.
+        output: Which output, for kind="output".
+        by_layer: Whether to keep each layer's kernel as well. A layer is a module that holds parameters of its own; a
+            parameter that several share counts for the first.
         seed: Chooses the subset.
 
     Raises:
-        ValueError: if the objective normalises by batches (an example's outputs then depend on the others, and no
-            kernel is defined), n is not positive, the outputs are not one row per example, or a gradient is not finite.
+        ValueError: if outputs depend on the other examples of a batch (by batch normalisation, or otherwise: no kernel
+            is defined then), n is not positive, there is no such output, the outputs are not one row per example, or a
+            gradient is not finite.
         TypeError: if the network's output is not a tensor.
     """
-    if kind not in get_args(Contracted):
-        raise ValueError(f"kind must be one of {', '.join(get_args(Contracted))}, got {kind!r}")
     if n < 1:
         raise ValueError(f"n must be positive, got {n}")
-    if objective.batch_norm != "eval":
-        raise ValueError(
-            f"the kernel is not defined with batch_norm={objective.batch_norm!r}, where each output depends on the "
-            "other examples of its batch; use an objective with batch_norm='eval'"
-        )
     probe = objective.sample(n, seed=seed)
-    with probe.measuring() as meter, probe._differentiating():
-        gram, outputs = _gram(probe, theta, kind)
+    with probe.measuring() as meter:
+        found = grams([probe], theta=theta, kind=kind, output=output, by_layer=by_layer)
+        eigenvalues = torch.linalg.eigvalsh(found.whole).flip(0).cpu().numpy()
         labels = probe.labels()
-        eigenvalues = torch.linalg.eigvalsh(gram).flip(0).cpu().numpy()
-        matrix = gram.cpu().numpy()
         classes = None if labels is None else labels.numpy()
+        matrix = found.whole.cpu().numpy()
+        layers = np.stack([layer.cpu().numpy() for layer in found.layers.values()]) if by_layer else None
+        small = matrix
+        if found.kind == "full":
+            small = matrix.reshape(probe.examples, found.outputs, probe.examples, found.outputs)
+            small = small.trace(axis1=1, axis2=3) / found.outputs
         return NTK(
-            provenance=meter.provenance(f"empirical NTK, {kind}", seed=seed),
+            provenance=meter.provenance(f"empirical NTK, {found.kind}", seed=seed),
             eigenvalues=eigenvalues,
-            gram_kind=kind,
-            outputs=outputs,
+            gram_kind=found.kind,
+            outputs=found.outputs,
             effective_rank=effective_rank(eigenvalues),
-            alignment=None if classes is None else alignment(matrix, label_gram(classes)),
+            alignment=None if classes is None else alignment(small, label_gram(classes)),
+            layer_names=tuple(found.layers),
+            layer_shares=None if layers is None else layers.trace(axis1=1, axis2=2) / matrix.trace(),
             gram=matrix,
+            layer_grams=layers,
             labels=classes,
         )
 
 
-def _gram(probe: Objective, theta: Tensor | None, kind: Contracted) -> tuple[Tensor, int]:
-    """The kernel (n, n), and the number of outputs."""
-    vector = probe.theta() if theta is None else theta.detach().clone()  # a clone may have derivatives in any mode
-    parameters = {name: tensor.detach().requires_grad_() for name, tensor in probe.layout.unflatten(vector).items()}
-    batches = list(probe.batches_on_device())
-    widths = set()
+def grams(
+    objectives: Sequence[Objective],
+    *,
+    theta: Tensor | None = None,
+    kind: Kind = "auto",
+    output: int = 0,
+    by_layer: bool = False,
+) -> Grams:
+    """The kernel of all examples of objectives that share their network, as tensors; the rest as for `ntk`.
+
+    Raises:
+        ValueError: as `ntk` does.
+        TypeError: if the network's output is not a tensor.
+    """
+    first = objectives[0]
+    if kind not in get_args(Kind):
+        raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {kind!r}")
+    for objective in objectives:
+        if objective.batch_norm != "eval":
+            raise ValueError(
+                f"the kernel is not defined with batch_norm={objective.batch_norm!r}, where each output depends on the "
+                "other examples of its batch; use an objective with batch_norm='eval'"
+            )
+    with first.measuring(), first._differentiating():
+        return _grams(objectives, theta, kind, output, by_layer)
+
+
+def _grams(objectives: Sequence[Objective], theta: Tensor | None, kind: Kind, output: int, by_layer: bool) -> Grams:
+    first = objectives[0]
+    parameters = detached(first, theta)
+    batches = [pair for objective in objectives for pair in objective.batches_on_device()]
+    examples = sum(size for _, size in batches)
+
+    def rows(named: Mapping[str, Tensor], batch: Any) -> Tensor:
+        return rows_of(first.function(named, batch))
+
+    with torch.no_grad():
+        few = [
+            rows(parameters, Batches((batch,), (size,)).select(_few(size)).items[0]).detach() for batch, size in batches
+        ]
+    counts = sorted({output.shape[1] for output in few})
+    if len(counts) > 1:
+        raise ValueError(f"the kernel needs as many outputs for every example, got {counts} in different batches")
+    (count,) = counts
+    if kind == "auto":
+        kind = "full" if examples * count <= _FULL else "trace" if count <= _TRACE else "pseudo"
+    if kind == "output" and not 0 <= output < count:
+        raise ValueError(f"output must lie in 0..{count - 1}, got {output}")
+
+    def chosen(every: Tensor) -> Tensor:
+        if kind == "output":
+            return every[:, output : output + 1]
+        return every.sum(1, keepdim=True) if kind == "pseudo" else every
 
     def outputs(named: Mapping[str, Tensor], batch: Any) -> Tensor:
-        output = _rows(probe.function(named, batch))
-        widths.add(output.shape[1])
-        return output if kind == "trace" else output.sum(1, keepdim=True)
+        return chosen(rows(named, batch))
 
     graphs = [recorded(outputs, parameters, batch, size) for batch, size in batches]
-    if len(widths) > 1:
-        raise ValueError(
-            f"the kernel needs as many outputs for every example, got {sorted(widths)} in different batches"
-        )
-    width = graphs[0].output.shape[1]
-    gram, covered = gram_of_uses(graphs)
+    for graph, alone in zip(graphs, few, strict=True):
+        _refuse_dependence(chosen(alone), graph.output.detach()[_few(len(graph.output))])
+    paired, width = kind == "full", graphs[0].output.shape[1]
+    side = examples * width if paired else examples
+    like = graphs[0].output.detach()
+    sums = Sums(lambda: like.new_zeros(side, side, dtype=accumulator(like)), by_layer)
+    terms, covered = terms_of(graphs, parameters)
+    gram_of_uses(graphs, terms, paired, sums)
     rest = [name for name in parameters if name not in covered]
+    elements = max(1, sum(graph.elements for graph in graphs) // examples)
+    del graphs
     if rest:
-        gram += gram_of_rows(outputs, parameters, rest, batches, width)
-    probe.work.forwards += 1
-    probe.work.gradients += width
-    if not bool(gram.isfinite().all()):
+        gram_of_rows(outputs, parameters, rest, batches, width, elements, paired, sums)
+    first.work.forwards += 1
+    first.work.gradients += width
+    whole, layers = sums.result(1 / count if kind in ("trace", "pseudo") else 1.0)
+    if not bool(whole.sum().isfinite()):
         raise ValueError("the kernel has entries that are not finite: the network's gradients are NaN or infinite here")
-    (count,) = widths
-    return (gram + gram.T) / (2 * count), count
+    order = dict.fromkeys(layer_of(name) for name in parameters)
+    return Grams(whole, {layer: layers[layer] for layer in order if layer in layers}, kind, count)
 
 
-def _rows(output: Any) -> Tensor:
-    """A network's output as rows (b, C)."""
+def detached(objective: Objective, theta: Tensor | None) -> dict[str, Tensor]:
+    """The parameters by name at theta, leaves of a graph to come, each with memory of its own."""
+    vector = objective.theta() if theta is None else objective._point(theta)
+    pieces = objective.layout.unflatten(vector.detach())
+    return {name: piece.clone().requires_grad_() for name, piece in pieces.items()}
+
+
+def rows_of(output: Any) -> Tensor:
+    """A network's output as rows (b, C).
+
+    Raises:
+        ValueError: if it is a scalar.
+        TypeError: if it is not a tensor.
+    """
     if not isinstance(output, Tensor):
         raise TypeError(
             f"the model's output is a {type(output).__name__}, expected a tensor; "
@@ -120,3 +219,19 @@ def _rows(output: Any) -> Tensor:
     if output.ndim == 0:
         raise ValueError("the model's output is a scalar, expected one row per example")
     return output if output.ndim == 2 else output.reshape(len(output), -1)
+
+
+def _few(size: int) -> Tensor:
+    """The positions of two examples of a batch, or of the only one."""
+    return torch.tensor(sorted({0, size // 2}))
+
+
+def _refuse_dependence(alone: Tensor, together: Tensor) -> None:
+    """Raises a ValueError if examples give other outputs alone than with the rest of their batch."""
+    difference = (alone - together).norm()
+    if difference > torch.finfo(together.dtype).eps ** 0.5 * together.norm():
+        raise ValueError(
+            "the kernel is not defined where outputs depend on the other examples of the batch: two examples alone "
+            f"give outputs that differ by {float(difference):.2g} from theirs among all; "
+            "use a model that treats examples one by one"
+        )

@@ -1,26 +1,67 @@
-"""Where a forward pass uses its parameters, seen operation by operation.
+"""Where a forward pass uses its parameters: the calls of operations that are linear in them.
 
 A per-example gradient has a simple form where a parameter enters through an operation that is linear in it: for
-z_t = W a_t at positions t it is sum_t g_t a_t^T, with g_t the derivative by z_t. Which operations a parameter goes
-through is not asked of the modules (they may be bypassed, shared or tied) but watched as they are called.
+z_t = W a_t at positions t it is sum_t g_t a_t^T, with g_t the derivative by z_t.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.autograd.graph import GradientEdge
 
-__all__ = ["Recorder", "Use"]
+__all__ = ["BUDGET", "Kind", "Piece", "Use", "disjoint"]
 
-Kind = Literal["linear", "matmul", "convolution", "lookup"]
+BUDGET = 2**24  # elements of a temporary: 64 MiB in float32
+
+Kind = Literal["linear", "convolution", "lookup", "formed"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some elements of a parameter, as a view of its memory: all of it, a chunk, or its transpose.
+
+    Attributes:
+        name: The parameter.
+        offset: Where in the parameter it begins.
+        shape: Its shape.
+        stride: Its strides.
+    """
+
+    name: str
+    offset: int
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def of(self, flat: Tensor) -> Tensor:
+        """The view of a parameter that is given as a vector."""
+        return flat.as_strided(self.shape, self.stride, self.offset)
+
+    @property
+    def transposed(self) -> Piece:
+        """The same elements with the dimensions in reverse."""
+        return Piece(self.name, self.offset, self.shape[::-1], self.stride[::-1])
+
+    @property
+    def elements(self) -> tuple[str, int, frozenset[tuple[int, int]]]:
+        """The same for two pieces with the same elements."""
+        sizes = zip(self.stride, self.shape, strict=True)
+        return self.name, self.offset, frozenset(pair for pair in sizes if pair[1] > 1)
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def rows(self) -> int:
+        """Length of the first dimension; 1 for a scalar."""
+        return self.shape[0] if self.shape else 1
 
 
 @dataclass(frozen=True)
@@ -28,152 +69,128 @@ class Use:
     """One call of an operation that is linear in its weight and bias, on a batch of b examples with T positions each.
 
     Attributes:
-        kind: "linear" (z = a W^T + c), "matmul" (z = a W), "convolution" (linear in its patches), or
-            "lookup" (z = W[a]).
-        weight: Name of the weight; None where it is no part of theta.
-        bias: Name of the bias; None likewise.
-        inputs: What the weight acts on, (b, T, q); for a lookup the row numbers, (b, T), -1 where none is read.
+        kind: "linear" (z = W a + c), "convolution" (linear in its patches), "lookup" (z = W[a]), or "formed", whose
+            per-example gradients come from the derivative by z directly, as those of a scale or a shift.
+        weight: The weight (p, q), for a lookup the table (rows, p); None where it is no part of theta.
+        bias: The bias (p,); None likewise.
+        examples: Number b of examples.
+        positions: Number T.
+        width: What one row of `inputs` has: q; for a lookup 0.
+        inputs: A chunk of the examples -> what the weight acts on, (c, T, q); for a lookup the row numbers, (c, T), -1
+            where none is read.
+        form: The derivative by z -> rows (b T, p); for a convolution and a formed use (b, T, p).
         edge: Where in the graph z was made, so that its derivative is found even if z is overwritten later.
         shape: Shape of z.
-        dtype: Type of z.
+        like: An empty tensor of z's type and device.
+        examples_first: Whether rows of z run over the positions of the first example first, or over the examples at
+            the first position.
     """
 
     kind: Kind
-    weight: str | None
-    bias: str | None
-    inputs: Tensor
+    weight: Piece | None
+    bias: Piece | None
+    examples: int
+    positions: int
+    width: int
+    inputs: Callable[[slice], Tensor]
+    form: Callable[[Tensor], Tensor]
     edge: GradientEdge
     shape: torch.Size
-    dtype: torch.dtype
+    like: Tensor
+    examples_first: bool = True
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def pieces(self) -> tuple[Piece, ...]:
         """The parameters of theta among weight and bias."""
-        return tuple(name for name in (self.weight, self.bias) if name is not None)
+        return tuple(piece for piece in (self.weight, self.bias) if piece is not None)
+
+    @property
+    def components(self) -> int:
+        """Length p of the slopes at one position."""
+        if self.kind == "formed":
+            return self.pieces[0].numel
+        piece = self.weight or self.bias
+        assert piece is not None
+        return piece.shape[1] if self.kind == "lookup" else piece.shape[0]
+
+    def otherwise(self) -> Use:
+        """The same use with rows that run over the examples first."""
+        return replace(self, examples_first=False)
+
+    def read(self, examples: slice = slice(None)) -> Tensor:
+        """What the weight acts on: (c, T, q), or the row numbers (c, T)."""
+        if self.kind == "convolution":
+            return self.inputs(examples)
+        return self._by_example(self.inputs(slice(None)))[examples]
 
     def slopes(self, derivative: Tensor | None) -> Tensor:
         """The derivative by z, as rows (b, T, p) over the positions; None stands for zero."""
         if derivative is None:
-            derivative = torch.zeros(self.shape, dtype=self.dtype, device=self.inputs.device)
-        if self.kind == "convolution":  # (b, p, *space)
-            derivative = derivative.flatten(2).transpose(1, 2)
-        return derivative.reshape(*self.inputs.shape[:2], -1)
+            derivative = self.like.new_zeros(self.shape)
+        rows = self.form(derivative)
+        if self.kind == "formed":
+            return self._by_example(rows).sum(1, keepdim=True) if rows.ndim == 2 else rows
+        return self._by_example(rows) if rows.ndim == 2 else rows
 
-    def gradient(self, name: str, slopes: Tensor, like: Tensor) -> Tensor:
-        """The gradient by one of its parameters, summed over examples and positions, in the shape of `like`."""
-        if name != self.weight:
-            return slopes.sum((0, 1)).reshape(like.shape)
+    def chunks(self) -> Iterator[slice]:
+        """The examples, as many at a time as have a bounded number of inputs."""
+        together = max(1, BUDGET // max(1, self.positions * self.width))
+        for start in range(0, self.examples, together):
+            yield slice(start, start + together)
+
+    def gradient(self, piece: Piece, slopes: Tensor) -> Tensor:
+        """The gradient by one of its pieces, summed over examples and positions, in the piece's shape."""
+        if piece == self.bias or self.kind == "formed":
+            return slopes.sum((0, 1)).reshape(piece.shape)
+        result = slopes.new_zeros(piece.shape)
         if self.kind == "lookup":
-            read = self.inputs >= 0
-            return torch.zeros_like(like).index_add(0, self.inputs[read], slopes[read])
-        left, right = (self.inputs, slopes) if self.kind == "matmul" else (slopes, self.inputs)
-        return torch.einsum("btp,btq->pq", left, right).reshape(like.shape)
-
-
-class Recorder(TorchFunctionMode):
-    """Within, every operation that reads a parameter is recorded: as a use where its form is known, else by name.
-
-    Attributes:
-        uses: The uses of known form, in the order of execution.
-        elsewhere: Names of the parameters that some operation of another form reads.
-    """
-
-    def __init__(self, parameters: Mapping[str, Tensor], examples: int) -> None:
-        super().__init__()
-        self.uses: list[Use] = []
-        self.elsewhere: set[str] = set()
-        self._names = {id(tensor): name for name, tensor in parameters.items()}
-        self._examples = examples
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        read = {self._names[id(leaf)] for leaf in tree_leaves((args, kwargs)) if id(leaf) in self._names}
-        if read and any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves(result)):
-            use = self._use(func, args, kwargs or {}, result)
-            if use is not None:
-                self.uses.append(use)
-                read -= set(use.names)
-            self.elsewhere |= read
+            index = self.read()
+            return result.index_add(0, index[index >= 0], slopes[index >= 0])
+        for chunk in self.chunks():
+            result += torch.einsum("btp,btq->pq", slopes[chunk], self.read(chunk).to(slopes.dtype))
         return result
 
-    def _use(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Use | None:
-        known = _FORMS.get(func)
-        if known is None:
-            return None
-        kind, signature, inputs_of = known
-        given = _Arguments({**dict(zip(signature, args, strict=False)), **kwargs})
-        weight, bias = (self._names.get(id(given[name])) for name in ("weight", "bias"))
-        if not isinstance(given["input"], Tensor) or id(given["input"]) in self._names:
-            return None
-        with torch.no_grad():
-            inputs = inputs_of(given)
-        # Rows of the first dimension are examples, or examples times positions; contractions are checked for it.
-        if inputs is None or inputs.shape[0] % self._examples:
-            return None
-        shape = (self._examples, -1) if kind == "lookup" else (self._examples, -1, inputs.shape[-1])
-        return Use(
-            kind, weight, bias, inputs.detach().reshape(shape), get_gradient_edge(result), result.shape, result.dtype
-        )
+    def gradients(self, piece: Piece, slopes: Tensor, rows: slice) -> Tensor:
+        """Per-example gradients (b, k, r, c) by some rows of a piece, for slopes (b, T, k, p) of k outputs.
+
+        Args:
+            piece: A piece with the elements of this use's weight or bias, which may be its transpose.
+            slopes: (b, T, k, p).
+            rows: Of the piece's first dimension.
+        """
+        if self.kind == "formed" or (self.bias is not None and self.bias.elements == piece.elements):
+            whole = slopes.sum(1).reshape(*slopes.shape[:1], slopes.shape[2], piece.rows, -1)
+            return whole[:, :, rows]
+        assert self.weight is not None
+        same = self.weight == piece
+        if self.kind == "lookup":
+            return self._looked_up(slopes, rows) if same else self._looked_up(slopes[..., rows], slice(None)).mT
+        inputs = self.read().to(slopes.dtype)
+        if same:
+            return torch.einsum("btkp,btq->bkpq", slopes[..., rows], inputs)
+        return torch.einsum("btkp,btq->bkqp", slopes, inputs[..., rows])
+
+    def _looked_up(self, slopes: Tensor, rows: slice) -> Tensor:
+        assert self.weight is not None
+        first, last, _ = rows.indices(self.weight.rows)
+        index = self.read()
+        inside = (index >= first) & (index < last)
+        b, _, k, p = slopes.shape
+        owners = torch.arange(b, device=index.device)[:, None].expand_as(index)[inside]
+        result = slopes.new_zeros(b * (last - first), k, p)
+        result.index_add_(0, owners * (last - first) + index[inside] - first, slopes[inside])
+        return result.view(b, last - first, k, p).transpose(1, 2)
+
+    def _by_example(self, rows: Tensor) -> Tensor:
+        """Rows (b T, ...) as (b, T, ...)."""
+        if self.examples_first:
+            return rows.reshape(self.examples, -1, *rows.shape[1:])
+        return rows.reshape(-1, self.examples, *rows.shape[1:]).transpose(0, 1)
 
 
-class _Arguments(dict[str, Any]):
-    """The arguments of a call by name; those not given are None."""
-
-    def __missing__(self, name: str) -> None:
-        return None
-
-
-def _rows(given: _Arguments) -> Tensor | None:
-    """The inputs of a linear map; None unless they are a batch and its weight a matrix."""
-    values, weight = given["input"], given["weight"]
-    return values if values.ndim >= 2 and isinstance(weight, Tensor) and weight.ndim == 2 else None
-
-
-def _patches(given: _Arguments) -> Tensor | None:
-    """The patches (b, T, q) on which the kernels of a one- or two-dimensional convolution act."""
-    values, weight, padding = given["input"], given["weight"], given["padding"]
-    if (given["groups"] or 1) != 1 or isinstance(padding, str) or values.ndim != weight.ndim:
-        return None
-    space = weight.ndim - 2
-    stride = _per_dimension(given["stride"], 1, space)
-    padding = _per_dimension(padding, 0, space)
-    dilation = _per_dimension(given["dilation"], 1, space)
-    kernel = tuple(weight.shape[2:])
-    if space == 1:  # as an image of height 1
-        values, kernel = values.unsqueeze(2), (1, *kernel)
-        stride, padding, dilation = (1, *stride), (0, *padding), (1, *dilation)
-    return functional.unfold(values, kernel, dilation=dilation, padding=padding, stride=stride).transpose(1, 2)
-
-
-def _per_dimension(value: Any, default: int, dimensions: int) -> tuple[int, ...]:
-    value = default if value is None else value
-    return (value,) * dimensions if isinstance(value, int) else tuple(value) * (dimensions // len(value))
-
-
-def _row_numbers(given: _Arguments) -> Tensor | None:
-    """The rows that an embedding or an index reads; None where reading does more than that."""
-    index, weight = given["input"], given["weight"]
-    if not isinstance(weight, Tensor) or index.is_floating_point() or index.dtype == torch.bool or index.ndim < 1:
-        return None
-    if given["max_norm"] is not None or given["scale_grad_by_freq"] or given["sparse"]:
-        return None
-    numbers: Tensor = index % len(weight)
-    padding = given["padding_idx"]
-    return numbers if padding is None else numbers.masked_fill(numbers == padding % len(weight), -1)
-
-
-_CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-_EMBEDDING = ("input", "weight", "padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
-
-_FORMS: dict[Any, tuple[Kind, tuple[str, ...], Callable[[_Arguments], Tensor | None]]] = {
-    functional.linear: ("linear", ("input", "weight", "bias"), _rows),
-    torch.matmul: ("matmul", ("input", "weight"), _rows),
-    torch.Tensor.matmul: ("matmul", ("input", "weight"), _rows),
-    torch.Tensor.__matmul__: ("matmul", ("input", "weight"), _rows),
-    functional.conv1d: ("convolution", _CONVOLUTION, _patches),
-    functional.conv2d: ("convolution", _CONVOLUTION, _patches),
-    functional.embedding: ("lookup", _EMBEDDING, _row_numbers),
-    torch.Tensor.__getitem__: ("lookup", ("weight", "input"), _row_numbers),
-}
+def disjoint(pieces: Sequence[Piece], numel: int) -> bool:
+    """Whether no element of a parameter with `numel` of them lies in two of the pieces."""
+    counts = torch.zeros(numel, dtype=torch.uint8)
+    for piece in pieces:
+        piece.of(counts).add_(1)
+    return int(counts.max()) <= 1

@@ -6,7 +6,6 @@ from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDen
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
-from landscope.measurements.sharpness import QuadraticModel, SharpnessMeasures
 from landscope.measurements.topology import MergeTree, Roughness
 from landscope.measurements.trainability import TrainabilityMap
 
@@ -23,11 +22,9 @@ __all__ = [
     "MergeTree",
     "Projection",
     "Provenance",
-    "QuadraticModel",
     "Roughness",
     "SampleConvergence",
     "Sharpness",
-    "SharpnessMeasures",
     "Slice",
     "Slice1D",
     "Slice2D",

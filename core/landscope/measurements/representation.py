@@ -17,12 +17,17 @@ class NTK(Measurement):
     """The empirical neural tangent kernel on n probe examples.
 
     Attributes:
-        eigenvalues: (n,) eigenvalues of the Gram matrix, descending.
-        gram_kind: "trace" for (1/C) sum_a <grad f_a(x_i), grad f_a(x_j)>, or another name for another contraction.
+        eigenvalues: (m,) eigenvalues of the Gram matrix, descending, in squared outputs per squared parameter.
+        gram_kind: How outputs are contracted: "full" for <grad f_a(x_i), grad f_b(x_j)> with m = n C rows, "trace" for
+            (1/C) sum_a <grad f_a(x_i), grad f_a(x_j)>, "output" for one output a, "pseudo" for (1/C) sum_ab; m = n.
         outputs: Number C of network outputs per example.
         effective_rank: (sum lambda)^2 / sum lambda^2.
-        alignment: Centred kernel alignment with the labels' Gram matrix, in [-1, 1]; None without class labels.
-        gram: (n, n) the kernel itself; not kept in a run's store.
+        alignment: Centred alignment with the labels' Gram matrix, in [-1, 1], of the trace kernel where all outputs are
+            paired, else of the kernel itself; None without class labels.
+        layer_names: The layers; empty unless they were asked for.
+        layer_shares: (L,) each layer's share of the kernel's trace; None likewise.
+        gram: (m, m) the kernel itself; not kept in a run's store.
+        layer_grams: (L, m, m) each layer's part of it, which sum to it; not kept in a run's store.
         labels: (n,) the probe examples' classes; not kept in a run's store.
     """
 
@@ -32,7 +37,10 @@ class NTK(Measurement):
     outputs: int
     effective_rank: float
     alignment: float | None = None
+    layer_names: tuple[str, ...] = ()
+    layer_shares: np.ndarray | None = None
     gram: np.ndarray | None = not_stored()
+    layer_grams: np.ndarray | None = not_stored()
     labels: np.ndarray | None = not_stored()
 
     def scalars(self) -> dict[str, float]:

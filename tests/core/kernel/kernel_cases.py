@@ -80,6 +80,70 @@ class Attention(nn.Module):
         return self.read(self.block(x).mean(1))
 
 
+class CrossAttention(nn.Module):
+    """Tokens first and as many as examples, with separate projections of keys and values."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, kdim=3, vdim=4)
+        self.read = nn.Linear(4, 2)
+
+    def forward(self, x):
+        tokens = x.transpose(0, 1)
+        attended, _ = self.attention(tokens, tokens[..., :3], tokens)
+        return self.read(torch.tanh(attended).mean(0))
+
+
+class OwnAttention(nn.Module):
+    """A causal language model written by hand: learned positions, tied read-out, an output for every token."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(6, 4), nn.Embedding(7, 4)
+        self.norm, self.qkv, self.mix = nn.LayerNorm(4), nn.Linear(4, 12, bias=False), nn.Linear(4, 4)
+        self.start = nn.Parameter(torch.randn(1, 1, 4))
+        self.read = nn.Linear(4, 6, bias=False)
+        self.read.weight = self.tokens.weight
+
+    def forward(self, x):
+        b, t = x.shape
+        stream = self.tokens(x) + self.positions(torch.arange(t, device=x.device)) + self.start
+        heads = self.qkv(self.norm(stream)).view(b, t, 3, 2, 2).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(*heads.unbind(), is_causal=True)
+        return self.read(stream + self.mix(attended.transpose(1, 2).reshape(b, t, 4)))
+
+
+class Autoencoder(nn.Module):
+    """A weight and its transpose."""
+
+    def __init__(self):
+        super().__init__()
+        self.code = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return functional.linear(torch.tanh(self.code(x)), self.code.weight.t())
+
+
+class Chunks(nn.Module):
+    """A weight that is read in parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.read = nn.Parameter(torch.randn(6, 3)), nn.Linear(3, 2)
+
+    def forward(self, x):
+        first, second = self.weight.chunk(2)
+        return self.read(torch.tanh(functional.linear(x, first)) * functional.linear(x, second))
+
+
+class Overlapping(Chunks):
+    """A weight that is read in parts with rows in common."""
+
+    def forward(self, x):
+        first, second = self.weight[:3], self.weight[2:5]
+        return self.read(torch.tanh(functional.linear(x, first)) * functional.linear(x, second))
+
+
 class TokensFirst(nn.Module):
     """A layer whose first dimension runs over tokens, as many as there are examples."""
 
@@ -112,7 +176,7 @@ class Branching(nn.Module):
         self.shift, self.read = nn.Parameter(torch.randn(3)), nn.Linear(3, 2)
 
     def forward(self, x):
-        hidden = torch.stack([torch.sin(row) if row.sum() > 0 else row**2 for row in x + self.shift])
+        hidden = torch.stack([torch.sin(row) if row.sum() > 0 else row**2 for row in x - self.shift])
         return self.read(hidden)
 
 
@@ -197,7 +261,14 @@ CASES = {
     "grouped": (
         lambda: nn.Sequential(nn.Conv2d(2, 4, 3, groups=2), nn.Tanh(), nn.Flatten(), nn.Linear(36, 2)),
         images,
-        {"3.weight", "3.bias"},
+        None,
+    ),
+    "depthwise": (
+        lambda: nn.Sequential(
+            nn.Conv1d(3, 6, 2, groups=3, bias=False), nn.Tanh(), nn.Conv1d(6, 2, 2, groups=2), nn.Flatten()
+        ),
+        sequences(3, 6),
+        None,
     ),
     "padding same": (
         lambda: nn.Sequential(nn.Conv2d(2, 4, 3, padding="same"), nn.Tanh(), mean((2, 3)), nn.Linear(4, 2)),
@@ -218,30 +289,32 @@ CASES = {
     "layer norm": (
         lambda: nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Tanh(), nn.Linear(6, 2)),
         vectors(),
-        {"0.weight", "0.bias", "3.weight", "3.bias"},
+        None,
     ),
-    "batch norm": (batch_normalised, images, {"0.weight", "0.bias", "4.weight", "4.bias"}),
+    "rms norm": (lambda: nn.Sequential(nn.Linear(4, 6), nn.RMSNorm(6), nn.Tanh(), nn.Linear(6, 2)), vectors(), None),
+    "batch norm": (batch_normalised, images, None),
     "group norm": (
         lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.Tanh(), nn.Flatten(), nn.Linear(36, 2)),
         images,
-        {"0.weight", "0.bias", "4.weight", "4.bias"},
+        None,
     ),
     "weight norm": (
         lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 5)), nn.Tanh(), nn.Linear(5, 2)),
         vectors(),
         {"0.bias", "2.weight", "2.bias"},
     ),
-    "attention": (
-        Attention,
-        sequences(3, 4),
-        {*(f"block.linear{i}.{kind}" for i in (1, 2) for kind in ("weight", "bias")), "read.weight", "read.bias"},
-    ),
+    "attention": (Attention, sequences(3, 4), None),
+    "attention over tokens first": (CrossAttention, sequences(5, 4), None),
+    "own attention": (OwnAttention, tokens(6, 5), None),
     "recurrent": (Recurrent, sequences(), None),
     "gated": (Gated, sequences(), {"read.weight", "read.bias"}),
     "shared weight": (SharedWeight, vectors(3), None),
-    "tied embedding": (TiedEmbedding, tokens(), {"mix.weight", "mix.bias"}),
-    "bare parameters": (BareParameters, tokens(5, 2), {"table", "weight", "read.weight", "read.bias"}),
-    "tokens first": (TokensFirst, sequences(5, 3), {"read.weight", "read.bias"}),
+    "tied embedding": (TiedEmbedding, tokens(), None),
+    "tied transposed": (Autoencoder, vectors(), None),
+    "chunks": (Chunks, vectors(3), None),
+    "overlapping chunks": (Overlapping, vectors(3), {"read.weight", "read.bias"}),
+    "bare parameters": (BareParameters, tokens(5, 2), None),
+    "tokens first": (TokensFirst, sequences(5, 3), None),
     "hidden use": (HiddenUse, vectors(3), set()),
     "branching": (Branching, vectors(3), {"read.weight", "read.bias"}),
     "frozen": (frozen, vectors(), None),

@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import math
 
 import kernel_cases as networks
 import numpy as np
@@ -10,8 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from landscope.kernel import empirical, ntk
+from landscope.kernel import contractions, empirical, ntk, structured, sums
+from landscope.kernel.rows import layer_of
 from landscope.objective import Objective
+
+KINDS = ("full", "trace", "output", "pseudo")
 
 
 def objective_of(name):
@@ -44,40 +46,112 @@ def distance(found, expected):
     return np.linalg.norm(found - expected) / np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("name", networks.CASES)
-def test_is_the_gram_matrix_of_the_jacobian(name):
-    objective = objective_of(name)
-    kernel = ntk(objective)
-    expected = trace_kernel(jacobian(objective))
-    assert distance(kernel.gram, expected) <= 1e-12
-    assert kernel.outputs == math.prod(objective.outputs().shape[1:])
-    assert kernel.eigenvalues[0] >= kernel.eigenvalues[-1] >= -1e-12 * kernel.eigenvalues[0]
-    np.testing.assert_allclose(kernel.eigenvalues.sum(), np.trace(expected), rtol=1e-12)
+def trace_of(full, outputs):
+    n = len(full) // outputs
+    return np.einsum("iaja->ij", full.reshape(n, outputs, n, outputs)) / outputs
 
 
 @pytest.mark.parametrize("name", networks.CASES)
-def test_gradients_are_formed_for_no_other_parameters_than_must_be(name, monkeypatch):
+def test_is_the_gram_matrix_of_the_jacobian(name, monkeypatch):
+    """Of every kind, for every layer, and with gradients formed for no other parameters than must be."""
     objective = objective_of(name)
     formed = set()
 
-    def spy(outputs, parameters, names, batches, width):
+    def spy(outputs, parameters, names, *rest):
         formed.update(names)
-        return gram_of_rows(outputs, parameters, names, batches, width)
+        return gram_of_rows(outputs, parameters, names, *rest)
 
     gram_of_rows = empirical.gram_of_rows
     monkeypatch.setattr(empirical, "gram_of_rows", spy)
-    ntk(objective)
-    factored = networks.CASES[name][2]
-    assert formed == (set() if factored is None else set(objective.layout.names) - factored)
+    rows = jacobian(objective)
+    flat = rows.flatten(0, 1)
+    kernels = {kind: ntk(objective, kind=kind, by_layer=True, output=1 % rows.shape[1]) for kind in KINDS}
+    expected = {
+        "full": flat @ flat.T,
+        "trace": torch.from_numpy(trace_kernel(rows)),
+        "output": rows[:, 1 % rows.shape[1]] @ rows[:, 1 % rows.shape[1]].T,
+        "pseudo": rows.sum(1) @ rows.sum(1).T / rows.shape[1],
+    }
+    for kind, kernel in kernels.items():
+        assert distance(kernel.gram, expected[kind].numpy()) <= 1e-12, kind
+        assert distance(kernel.layer_grams.sum(0), kernel.gram) <= 1e-12
+        assert kernel.gram_kind == kind
+        assert kernel.outputs == rows.shape[1]
+    assert formed == (
+        set() if networks.CASES[name][2] is None else set(objective.layout.names) - networks.CASES[name][2]
+    )
+    for layer, gram in zip(kernels["full"].layer_names, kernels["full"].layer_grams, strict=True):
+        columns = torch.cat(
+            [torch.full((size,), layer_of(n) == layer) for n, size in zip(*names_and_sizes(objective), strict=True)]
+        )
+        part = flat[:, columns]
+        assert np.linalg.norm(gram - (part @ part.T).numpy()) <= 1e-12 * np.linalg.norm(kernels["full"].gram)
 
 
-@pytest.mark.parametrize("budget", [1, 40])
-@pytest.mark.parametrize("name", ["linear", "tokens", "convolution 2d", "embedding", "attention", "bare parameters"])
+def names_and_sizes(objective):
+    return objective.layout.names, objective.layout.sizes
+
+
+def test_eigenvalues_and_shares():
+    kernel = ntk(objective_of("linear"), by_layer=True)
+    assert kernel.gram_kind == "full"  # 15 rows
+    assert kernel.layer_names == ("0", "2")
+    np.testing.assert_allclose(kernel.layer_shares, [np.trace(g) / np.trace(kernel.gram) for g in kernel.layer_grams])
+    np.testing.assert_allclose(kernel.eigenvalues, np.linalg.eigvalsh(kernel.gram)[::-1], atol=1e-12)
+    assert ntk(objective_of("linear")).layer_shares is None
+
+
+def test_kind_goes_by_size(monkeypatch):
+    objective = objective_of("linear")
+    assert ntk(objective).gram.shape == (15, 15)
+    monkeypatch.setattr(empirical, "_FULL", 14)
+    assert ntk(objective).gram_kind == "trace"
+    monkeypatch.setattr(empirical, "_TRACE", 2)
+    assert ntk(objective).gram_kind == "pseudo"
+
+
+@pytest.mark.parametrize("budget", [7, 40])
+@pytest.mark.parametrize("name", ["tokens", "convolution 2d", "tied embedding", "attention", "gated"])
 def test_small_slabs_give_the_same(name, budget, monkeypatch):
-    for module in ("contractions", "graphs", "rows"):
-        monkeypatch.setattr(f"landscope.kernel.{module}.BUDGET", budget)
+    for setting in (
+        "contractions.BUDGET",
+        "uses.BUDGET",
+        "structured.BUDGET",
+        "structured._SLOPES",
+        "rows.BUDGET",
+        "sums._ROWS",
+    ):
+        monkeypatch.setattr(f"landscope.kernel.{setting}", budget)
     objective = objective_of(name)
-    assert distance(ntk(objective).gram, trace_kernel(jacobian(objective))) <= 1e-12
+    expected = jacobian(objective).flatten(0, 1)
+    full = ntk(objective, kind="full")
+    assert distance(full.gram, (expected @ expected.T).numpy()) <= 1e-12
+    assert distance(ntk(objective, kind="trace").gram, trace_of(full.gram, full.outputs)) <= 1e-12
+
+
+@pytest.mark.parametrize(("rows", "examples"), [(3, None), (600, None), (600, 200)])
+def test_products_of_rows_fill_the_lower_triangle(rows, examples):
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(rows, 7, generator=generator)
+    factors = None if examples is None else torch.randn(examples, examples, generator=generator)
+    expected = matrix.double() @ matrix.double().T
+    if factors is not None:
+        expected *= factors.repeat_interleave(3, 0).repeat_interleave(3, 1)
+    total = torch.ones(rows, rows, dtype=torch.float64)
+    sums.add_products(total, matrix, factors)
+    assert torch.allclose(total.tril(), (1 + expected).tril(), atol=1e-4)
+
+
+def test_positions_that_read_the_same_row_are_paired_where_that_is_cheaper():
+    index = torch.arange(4).view(2, 2)
+    assert structured.lookup_is_cheaper(index, 10**6)
+    assert not structured.lookup_is_cheaper(index, 2)
+    lookup = contractions.Lookup(torch.tensor([[0, 1], [1, -1]]), paired=False)
+    slopes = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]], [[[5.0, 6.0]], [[7.0, 8.0]]]])
+    lookup.add([slopes])
+    total = torch.zeros(2, 2)
+    lookup.add_to(total)
+    assert total.tolist() == [[1 + 4 + 9 + 16, 15 + 24], [15 + 24, 25 + 36]]
 
 
 def test_batches_of_different_lengths():
@@ -85,7 +159,7 @@ def test_batches_of_different_lengths():
     model = nn.Sequential(nn.Embedding(6, 3), nn.Linear(3, 4), nn.Tanh(), networks.mean(1), nn.Linear(4, 2)).double()
     batches = [(torch.randint(6, (2, 4)), torch.zeros(2)), (torch.randint(6, (3, 2)), torch.zeros(3))]
     objective = Objective(model, networks.loss, batches)
-    assert distance(ntk(objective).gram, trace_kernel(jacobian(objective))) <= 1e-12
+    assert distance(ntk(objective, kind="trace").gram, trace_kernel(jacobian(objective))) <= 1e-12
 
 
 def test_batches_of_equal_shape_are_one():
@@ -93,16 +167,7 @@ def test_batches_of_equal_shape_are_one():
     data = torch.randn(9, 4).double(), torch.zeros(9)
     model = networks.CASES["linear"][0]().double()
     small, whole = (Objective(model, networks.loss, data, batch_size=size) for size in (2, 9))
-    np.testing.assert_allclose(ntk(small).gram, ntk(whole).gram, rtol=1e-12)
-
-
-def test_pseudo_kernel_is_that_of_the_summed_outputs():
-    objective = objective_of("convolution 2d")
-    summed = jacobian(objective).sum(1)
-    kernel = ntk(objective, kind="pseudo")
-    assert distance(kernel.gram, (summed @ summed.T).numpy() / kernel.outputs) <= 1e-12
-    assert kernel.gram_kind == "pseudo"
-    assert distance(ntk(objective).gram, kernel.gram) > 0.01
+    np.testing.assert_allclose(ntk(small, kind="trace").gram, ntk(whole, kind="trace").gram, rtol=1e-12)
 
 
 def test_spectrum_is_that_of_the_gauss_newton_matrix():
@@ -113,19 +178,19 @@ def test_spectrum_is_that_of_the_gauss_newton_matrix():
     objective = Objective(model, lambda output, target: 0.5 * nn.functional.mse_loss(output, target), data)
     ggn = objective.ggn()(torch.eye(objective.layout.size, dtype=torch.float64))
     expected = 8 * torch.linalg.eigvalsh(ggn).flip(0)[:8].numpy()
-    np.testing.assert_allclose(ntk(objective).eigenvalues, expected, rtol=1e-9)
+    np.testing.assert_allclose(ntk(objective, kind="trace").eigenvalues, expected, rtol=1e-9)
 
 
 def test_elsewhere_than_at_the_models_weights():
     objective = objective_of("linear")
     theta = torch.randn_like(objective.theta())
-    assert distance(ntk(objective, theta=theta).gram, trace_kernel(jacobian(objective, theta))) <= 1e-12
-    assert distance(ntk(objective).gram, trace_kernel(jacobian(objective, theta))) > 0.01
+    assert distance(ntk(objective, theta=theta, kind="trace").gram, trace_kernel(jacobian(objective, theta))) <= 1e-12
+    assert distance(ntk(objective, kind="trace").gram, trace_kernel(jacobian(objective, theta))) > 0.01
 
 
 def test_some_parameters_alone():
     objective = objective_of("linear").with_parameters(["0.*"])
-    assert distance(ntk(objective).gram, trace_kernel(jacobian(objective))) <= 1e-12
+    assert distance(ntk(objective, kind="trace").gram, trace_kernel(jacobian(objective))) <= 1e-12
 
 
 def test_single_precision_is_near():
@@ -134,19 +199,19 @@ def test_single_precision_is_near():
     model, x = network(), inputs()
     single = Objective(copy.deepcopy(model), networks.loss, (x, torch.zeros(5)))
     double = Objective(model.double(), networks.loss, (x.double(), torch.zeros(5)))
-    assert 0 < distance(ntk(single).gram, ntk(double).gram) <= 1e-6
+    assert 0 < distance(ntk(single, kind="trace").gram, ntk(double, kind="trace").gram) <= 1e-6
 
 
 def test_subset_is_the_same_every_time_and_within_the_data():
     torch.manual_seed(0)
     x, labels = torch.randn(30, 4), torch.arange(30) % 3
     objective = Objective(nn.Linear(4, 3), nn.CrossEntropyLoss(), (x, labels))
-    first, again, other = ntk(objective, 10), ntk(objective, 10), ntk(objective, 10, seed=1)
+    first, again, other = (ntk(objective, 10, kind="trace", seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first.gram, again.gram)
     assert first.gram.shape == (10, 10)
     assert first.provenance.examples == 10
     assert not np.array_equal(first.labels, other.labels)
-    assert ntk(objective, 1000).gram.shape == (30, 30)
+    assert ntk(objective, 1000).gram.shape == (90, 90)
 
 
 def test_labels_belong_to_the_rows():
@@ -154,7 +219,7 @@ def test_labels_belong_to_the_rows():
     torch.manual_seed(0)
     x, labels = torch.randn(12, 4).double(), torch.randint(3, (12,))
     objective = Objective(nn.Linear(4, 3, bias=False).double(), nn.CrossEntropyLoss(), (x, labels), batch_size=5)
-    kernel = ntk(objective, 7)
+    kernel = ntk(objective, 7, kind="trace")
     length = dict(zip((x**2).sum(1).tolist(), labels.tolist(), strict=True))
     found = [min(length, key=lambda square, entry=entry: abs(square - entry)) for entry in np.diag(kernel.gram)]
     assert [length[square] for square in found] == kernel.labels.tolist()
@@ -165,7 +230,7 @@ def test_alignment_is_one_for_features_that_are_the_classes():
     labels = torch.tensor([0, 0, 1, 2, 2, 2])
     x = nn.functional.one_hot(labels, 3).double()
     objective = Objective(nn.Linear(3, 3).double(), nn.CrossEntropyLoss(), (x, labels))
-    assert ntk(objective).alignment == pytest.approx(1, abs=1e-12)
+    assert ntk(objective, kind="trace").alignment == pytest.approx(1, abs=1e-12)
 
 
 def test_no_alignment_without_classes():
@@ -183,7 +248,7 @@ def test_leaves_model_and_random_state_alone():
     before = copy.deepcopy(model.state_dict())
     hooks = {name: (dict(m._forward_hooks), dict(m._forward_pre_hooks)) for name, m in model.named_modules()}
     state = torch.get_rng_state()
-    ntk(objective)
+    ntk(objective, kind="trace")
     assert torch.equal(torch.get_rng_state(), state)
     assert calls
     assert all(module.training for module in model.modules())
@@ -205,16 +270,25 @@ def test_refuses_kernels_across_examples(policy):
     data = networks.images(), torch.tensor([0, 1, 1, 0, 0])
     objective = Objective(networks.batch_normalised(), nn.CrossEntropyLoss(), data, batch_norm=policy)
     with pytest.raises(ValueError, match=f"not defined with batch_norm='{policy}'.*batch_norm='eval'"):
-        ntk(objective)
+        ntk(objective, kind="trace")
+
+
+def test_refuses_outputs_that_depend_on_other_examples():
+    data = torch.randn(6, 3), torch.zeros(6)
+    centred = Objective(nn.Linear(3, 2), networks.loss, data, forward=lambda model, b: model(b[0] - b[0].mean(0)))
+    with pytest.raises(ValueError, match=r"outputs depend on the other examples.*one by one"):
+        ntk(centred)
 
 
 def test_refuses_what_makes_no_sense():
     objective = objective_of("linear")
-    with pytest.raises(ValueError, match="kind must be one of trace, pseudo, got 'full'"):
-        ntk(objective, kind="full")
+    with pytest.raises(ValueError, match="kind must be one of auto, full, trace, output, pseudo, got 'sum'"):
+        ntk(objective, kind="sum")
+    with pytest.raises(ValueError, match=r"output must lie in 0\.\.2, got 3"):
+        ntk(objective, kind="output", output=3)
     with pytest.raises(ValueError, match="n must be positive, got 0"):
         ntk(objective, 0)
-    with pytest.raises(ValueError, match="length"):
+    with pytest.raises(ValueError, match="theta must have shape"):
         ntk(objective, theta=torch.zeros(3))
     with pytest.raises(ValueError, match="not finite"):
         ntk(objective, theta=torch.full_like(objective.theta(), torch.inf))
