@@ -104,7 +104,7 @@ chrome: $(VENV)/.dev
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "no Chrome or Chromium found: installing the distribution's"; \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	        apt-get install -qq -y --no-install-recommends chromium fonts-liberation >/dev/null && exit; \
+	        apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends chromium fonts-liberation >/dev/null && exit; \
 	fi; \
 	echo "no Chrome or Chromium found: fetching the one that Playwright provides"; \
 	$(PY) -m playwright install chromium || { \

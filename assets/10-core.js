@@ -2,6 +2,14 @@
 window.landscope = window.landscope || {};
 window.dash_clientside = window.dash_clientside || {};
 
+// What draws a view that is not of lines, by the name that panels.py gives it: a script each. A drawer has
+//   draw(view, graph, base, look, zoom, measurement), which returns plotly's promise; `base` is the view's empty layout,
+//   readout(measurement, look), the legend with values, as captions.legend takes it,
+//   details(measurement), what its provenance says beside the usual, and where they are of use
+//   frameName(), which of the view's measurements is shown, summary(measurement), in place of the view's own,
+//   table(measurement), shown above the graph, as tables.show takes it, and stepAt(point), the step of a clicked point.
+landscope.drawers = {};
+
 (() => {
   const listeners = new Map();
   landscope.on = (event, listener) => {

@@ -61,6 +61,11 @@ landscope.view = (() => {
     event.preventDefault();
     go(link.getAttribute("href"));
   });
+  // Further choices, as { key: [values, the usual one first] }.
+  const declare = (choices) => {
+    Object.assign(CHOICES, choices);
+    read();
+  };
   read();
-  return { state, set, go, choices: CHOICES, following: () => state.step === null };
+  return { state, set, go, declare, choices: CHOICES, following: () => state.step === null };
 })();

@@ -74,5 +74,5 @@ landscope.frames = (() => {
     kept.clear();
     used = 0;
   };
-  return { get, want, prefetch, clear };
+  return { get, load, want, prefetch, clear };
 })();

@@ -67,8 +67,14 @@ landscope.painter = (() => {
     }
     wake();
   };
-  const invalidate = (name) => {
-    if (jobs.has(name)) jobs.get(name).dirty = true;
+  // What somebody has just chosen is drawn at once; what is only newer may wait.
+  const invalidate = (name, chosen = false) => {
+    const job = jobs.get(name);
+    if (job) Object.assign(job, { dirty: true }, chosen ? { last: 0 } : {});
+    if (chosen && timer !== null) {
+      clearTimeout(timer);
+      timer = null;
+    }
     wake();
   };
   return { add, invalidate, names: () => [...jobs.keys()], held: (name) => jobs.get(name).held === Infinity };

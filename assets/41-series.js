@@ -1,18 +1,19 @@
-// Panels of lines over the steps.
+// Views of lines over the steps.
 landscope.series = (() => {
   const { axes } = landscope;
   const ROW_GAP = 0.06;
   const DECADES = 10; // below the largest value; what is smaller is rounding
+  const ERRORS = 2; // standard errors either way that a band shows
+  const ROOM = 2; // a band widens its axis up to so many times the largest value, and is cut off beyond
 
   // An optimiser with a preconditioner meets other eigenvalues than the plain Hessian's: those are not beside them then.
-  const comparable = ({ name }, panel, measurement) =>
-    panel.name !== "sharpness" ||
+  const comparable = ({ name }, measurement) =>
     !name.startsWith("density/") ||
     Boolean(measurement && measurement.kind === "sharpness" && !measurement.preconditioned);
-  // Lines of a panel as they are in the run: names with a star are spread over what matches, by number.
-  const lines = (panel, measurement) =>
-    panel.series
-      .filter((line) => comparable(line, panel, measurement))
+  // Lines of a view as they are in the run: names with a star are spread over what matches, by number.
+  const lines = (view, measurement) =>
+    view.series
+      .filter((line) => comparable(line, measurement))
       .flatMap((line) => {
         if (!line.name.endsWith("*"))
           return landscope.run.data.scalars.has(line.name) ? [{ ...line, rank: 1, ranks: 1 }] : [];
@@ -33,18 +34,56 @@ landscope.series = (() => {
     const last = look.sequential.length - 1;
     return look.sequential[line.ranks > 1 ? Math.round((line.index * last) / (line.ranks - 1)) : 0];
   };
+  // The standard error of every value of a line, null where it was not measured with it.
+  const errorsOf = (line) => {
+    const { step, value } = landscope.run.data.scalars.get(line.name);
+    const errors = landscope.run.data.scalars.get(line.error);
+    if (!errors) return [];
+    let at = 0;
+    return value.map((one, index) => {
+      while (at < errors.step.length && errors.step[at] < step[index]) at += 1;
+      return one !== null && errors.step[at] === step[index] ? errors.value[at] : null;
+    });
+  };
+  // The band about a line: a closed polygon for each stretch of values with an error.
+  const bandOf = (line, { type, range }, logarithmic) => {
+    const { step, value } = landscope.run.data.scalars.get(line.name),
+      errors = errorsOf(line);
+    const floor = type === "log" ? 10 ** range[0] : -Infinity;
+    const outline = { x: [], y: [] };
+    for (let from = 0; from < errors.length; from += 1) {
+      let to = from;
+      while (to < errors.length && errors[to] !== null) to += 1;
+      if (to === from) continue;
+      const edge = (side) =>
+        axes.decimate(
+          step.slice(from, to),
+          value.slice(from, to).map((one, index) => Math.max(one + side * ERRORS * errors[from + index], floor)),
+          logarithmic,
+        );
+      const [upper, lower] = [edge(1), edge(-1)];
+      outline.x.push(...upper.x, ...lower.x.slice().reverse(), null);
+      outline.y.push(...upper.y, ...lower.y.slice().reverse(), null);
+      from = to;
+    }
+    return outline;
+  };
   const extremes = (shown) => {
     let low = Infinity,
       high = -Infinity,
       lowPositive = Infinity;
-    shown.forEach((line) =>
-      landscope.run.data.scalars.get(line.name).value.forEach((value) => {
+    let reach = -Infinity;
+    shown.forEach((line) => {
+      const errors = line.error ? errorsOf(line) : [];
+      landscope.run.data.scalars.get(line.name).value.forEach((value, index) => {
         if (value === null) return;
         if (value < low) low = value;
         if (value > high) high = value;
         if (value > 0 && value < lowPositive) lowPositive = value;
-      }),
-    );
+        reach = Math.max(reach, value + ERRORS * (errors[index] || 0));
+      });
+    });
+    high = Math.max(high, Math.min(reach, ROOM * high));
     return { low, high, lowPositive };
   };
   const median = (values) => {
@@ -78,18 +117,13 @@ landscope.series = (() => {
     });
   };
 
-  const draw = (panel, graph, base, look, zoom, measurement) => {
+  const draw = (view, graph, base, look, zoom, measurement) => {
     const logarithmic = landscope.view.state.x === "log";
-    const shown = lines(panel, measurement).filter((line) => line.row > 0);
-    const layout = { ...base, template: look.template, uirevision: "kept" };
-    layout.xaxis = {
-      ...base.xaxis,
-      type: logarithmic ? "log" : "linear",
-      range: zoom.xaxis || axes.steps(logarithmic),
-      ...stepTicks(logarithmic),
-    };
-    const domains = rowDomains(panel.rows.map((_, index) => shown.some((line) => line.row === index + 1)));
-    panel.rows.forEach((kind, index) => {
+    const shown = lines(view, measurement).filter((line) => line.row > 0);
+    const layout = { ...base, template: look.template };
+    layout.xaxis = stepAxis(base.xaxis, zoom.xaxis);
+    const domains = rowDomains(view.rows.map((_, index) => shown.some((line) => line.row === index + 1)));
+    view.rows.forEach((kind, index) => {
       const name = index ? `yaxis${index + 1}` : "yaxis";
       const row = shown.filter((line) => line.row === index + 1);
       layout[name] = { ...base[name] };
@@ -108,13 +142,26 @@ landscope.series = (() => {
         type === "log"
           ? decades(range)
           : {
-              nticks: panel.rows.length > 1 ? 5 : 7,
+              nticks: view.rows.length > 1 ? 5 : 7,
               tickformat: Math.abs(range[1]) >= 1e4 ? "~s" : "",
             },
       );
     });
     // Faint lines first, so that they lie below the others.
-    const traces = [...shown]
+    const bands = shown
+      .filter(({ error }) => landscope.run.data.scalars.has(error))
+      .map((line) => ({
+        type: "scatter",
+        name: `${line.label} ± ${ERRORS} standard errors`,
+        ...bandOf(line, layout[line.row > 1 ? `yaxis${line.row}` : "yaxis"], logarithmic),
+        yaxis: line.row > 1 ? `y${line.row}` : "y",
+        mode: "lines",
+        line: { width: 0 },
+        fill: "toself",
+        fillcolor: `${colour(line, look)}38`,
+        hoverinfo: "skip",
+      }));
+    const lineTraces = [...shown]
       .sort((a, b) => b.faint - a.faint)
       .map((line) => {
         const { step, value } = landscope.run.data.scalars.get(line.name);
@@ -137,24 +184,36 @@ landscope.series = (() => {
           hovertemplate: `%{y:.4g}<extra>${line.starred ? `rank ${line.rank}` : line.label}</extra>`,
         };
       });
-    return Plotly.react(graph, traces, layout);
+    return Plotly.react(graph, [...bands, ...lineTraces], layout);
   };
-  const stepTicks = (logarithmic) =>
-    logarithmic
-      ? { dtick: 1, exponentformat: "none", separatethousands: true }
-      : { nticks: 6, separatethousands: true, exponentformat: "none" };
+  // The axis of the steps, the same in every view over them.
+  const stepAxis = (base, zoomed) => {
+    const logarithmic = landscope.view.state.x === "log";
+    return {
+      ...base,
+      type: logarithmic ? "log" : "linear",
+      range: zoomed || axes.steps(logarithmic),
+      ...(logarithmic ? { dtick: 1 } : { nticks: 6 }),
+      separatethousands: true,
+      exponentformat: "none",
+    };
+  };
   const decades = ([low, high]) => {
     const ticks = landscope.axes.logTicks(10 ** low, 10 ** high, high - low < 2 ? 4 : 5);
     return { tickmode: "array", tickvals: ticks, ticktext: ticks.map(landscope.format.tick) };
   };
 
   // Legend and values in one line; the values follow the shown step.
-  const readout = (panel, look, measurement) => {
+  const readout = (view, look, measurement) => {
     const step = landscope.run.shownStep(),
       { number, share } = landscope.format;
+    const withError = (text, line) => {
+      const error = line.error && errorsOf(line)[landscope.lastAtOrBelow(stepsOf(line), step)];
+      return Number.isFinite(error) ? `${text} ± ${number(error, 2)}` : text;
+    };
     const items = [],
       ranks = [];
-    lines(panel, measurement).forEach((line) => {
+    lines(view, measurement).forEach((line) => {
       const entry = { swatch: line.row ? colour(line, look) : null, dash: line.dash, faint: line.faint, row: line.row };
       const value = landscope.run.valueAt(line.name, step);
       if (!line.starred) {
@@ -164,7 +223,7 @@ landscope.series = (() => {
             ? "–"
             : line.name.endsWith("accuracy") && value !== null
               ? share(value)
-              : number(value);
+              : withError(number(value), line);
         const before = items.find(({ label }) => label === line.label);
         if (before) before.value += ` · ${text}`;
         else items.push({ ...entry, label: line.label, value: text });
@@ -187,10 +246,13 @@ landscope.series = (() => {
     }
     return [...ranks, ...items];
   };
-  const empty = (panel) => !lines(panel).some((line) => landscope.run.data.scalars.get(line.name).step.length);
-  const uses = (panel, changed) =>
-    panel.series.some(({ name }) =>
-      name.endsWith("*") ? [...changed].some((other) => other.startsWith(name.slice(0, -1))) : changed.has(name),
+  const stepsOf = (line) => landscope.run.data.scalars.get(line.name).step;
+  const empty = (view) => !lines(view).some((line) => stepsOf(line).length);
+  const uses = (view, changed) =>
+    view.series.some(({ name, error }) =>
+      name.endsWith("*")
+        ? [...changed].some((other) => other.startsWith(name.slice(0, -1)))
+        : changed.has(name) || changed.has(error),
     );
-  return { draw, readout, empty, uses };
+  return { draw, readout, empty, uses, stepAxis };
 })();

@@ -1,6 +1,6 @@
 // The loss on a plane: map or surface on the left, the same numbers along both axes on the right. The strip of colours
 // stands on the axis of the curves, as both are numbers on one scale.
-landscope.landscapePanel = (() => {
+landscope.drawers.landscape = (() => {
   const { heights, landscapeTraces: traces, format } = landscope;
   const STRIP_PX = 9,
     LABELS_PX = 58;
@@ -44,7 +44,7 @@ landscope.landscapePanel = (() => {
     };
   };
 
-  const draw = (panel, graph, base, look, zoom, slice) => {
+  const draw = (view, graph, base, look, zoom, slice) => {
     const shown = viewOf(slice),
       { quantity, relief, low, high, logarithmic, labels } = shown;
     // A scene cannot draw what has not one finite coordinate; the map shows that as it is.

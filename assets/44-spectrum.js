@@ -1,62 +1,18 @@
-// The density of the Hessian's eigenvalues. Every frame has its own signed-log scale; all are drawn on one, so that the
-// axis holds still: with u = asinh(λ/s) the density per unit of u₀ = asinh(λ/s₀) is the measured one times du/du₀.
-landscope.spectrumPanel = (() => {
-  const DECADES = 2.5; // shown below the outermost eigenvalue of every frame
-  const MOST_DECADES = 12;
+// The density of the Hessian's eigenvalues at one step.
+landscope.drawers.density = (() => {
+  const { axis, ceiling, evenly, resampled, floorOf, eigenvalueTicks } = landscope.densities;
   const POINTS = 320;
-  const frameName = () => "density";
 
-  const axis = (threshold) => {
-    const span = landscope.run.spanOf("density") || { lo: -1, hi: 1 };
-    const largest = Math.max(Math.abs(span.lo), Math.abs(span.hi), 1e-30);
-    const { lo, hi } = landscope.run.data.frames.get("density");
-    // Curvature may fall by orders of magnitude over a run: the axis must still resolve its smallest frame.
-    const smallest = hi.reduce(
-      (least, high, index) => Math.min(least, Math.max(Math.abs(lo[index]), Math.abs(high)) || least),
-      largest,
-    );
-    const scale = 10 ** Math.floor(Math.log10(Math.max(smallest / 10 ** DECADES, largest / 10 ** MOST_DECADES)));
-    const high = threshold && threshold > span.hi && threshold < 30 * span.hi ? 1.3 * threshold : span.hi;
-    return { scale, low: span.lo, high };
-  };
-  // A round height above all that was shown of this run, so that it hardly ever moves.
-  let highest = { run: null, top: 10 };
-  const ceiling = (height) => {
-    if (highest.run !== landscope.run.data.id) highest = { run: landscope.run.data.id, top: 10 };
-    highest.top = Math.max(highest.top, 10 ** Math.ceil(Math.log10(height)));
-    return highest.top;
-  };
-  const evenly = (from, to, count) => Array.from({ length: count }, (_, i) => from + ((to - from) * i) / (count - 1));
-  // A frame's own grid is even in its own u, where the curves are smooth: between its points they are read off there.
-  const resampled = (density, grid) => {
-    const own = Array.from(density.grid.data, (value) => Math.asinh(value / density.scale));
-    const step = (own.at(-1) - own[0]) / (own.length - 1);
-    const at = grid.map((value) => {
-      const position = (Math.asinh(value / density.scale) - own[0]) / step;
-      return Math.min(Math.max(position, 0), own.length - 1);
-    });
-    return (field) => {
-      const { data } = density[field];
-      return at.map((position) => {
-        const left = Math.min(Math.floor(position), data.length - 2);
-        return data[left] + (position - left) * (data[left + 1] - data[left]);
-      });
-    };
-  };
-  const draw = (panel, graph, base, look, zoom, density) => {
+  const draw = (view, graph, base, look, zoom, density) => {
     const { colours } = look;
     const { scale, low, high } = axis(density.threshold);
     const place = (value) => Math.asinh(value / scale);
     const u = evenly(place(density.grid.data[0]), place(density.grid.data.at(-1)), POINTS);
     const grid = u.map((value) => scale * Math.sinh(value));
-    const measured = resampled(density, grid);
-    const floor = 10 ** (Math.floor(-Math.log10(Math.max(density.provenance.parameters, 100))) - 1);
+    const measured = resampled(density, grid, scale);
+    const floor = floorOf(density);
     const stem = floor * 10 ** (0.35 * -Math.log10(floor));
-    const heights = (field) =>
-      measured(field).map((value, index) => {
-        const stretch = Math.hypot(grid[index], scale) / Math.hypot(grid[index], density.scale);
-        return Math.max(value * stretch, floor);
-      });
+    const heights = (field) => measured(field).map((value) => Math.max(value, floor));
     const top = ceiling(Math.max(...heights("high")));
     const spikes = Array.from(density.spikes.data),
       bounds = Array.from(density.spike_residuals.data);
@@ -92,12 +48,8 @@ landscope.spectrumPanel = (() => {
         hovertemplate: "λ %{text}<extra></extra>",
       },
     ];
-    const ticks = landscope.axes.apart(
-      landscope.axes.signedTicks(low, high, scale, 12),
-      place,
-      0.15 * (place(high) - place(low)),
-    );
-    const layout = { ...base, template: look.template, uirevision: "kept", shapes: [], annotations: [] };
+    const ticks = eigenvalueTicks({ scale, low, high }, 0.15);
+    const layout = { ...base, template: look.template, shapes: [], annotations: [] };
     layout.xaxis = {
       ...base.xaxis,
       autorange: false,
@@ -148,5 +100,5 @@ landscope.spectrumPanel = (() => {
     return items;
   };
   const details = (density) => [`${density.hvps} products`];
-  return { frameName, draw, readout, details };
+  return { draw, readout, details };
 })();

@@ -1,8 +1,6 @@
 // Features of one layer in the plane, coloured by class; up to ten classes are named where their points are.
-landscope.embeddingPanel = (() => {
+landscope.drawers.embedding = (() => {
   const NAMED = 10;
-  const frameName = () => "embedding";
-
   const hues = (classes, look) => (label) => {
     if (label < 0) return look.colours.muted;
     return classes <= NAMED
@@ -14,7 +12,7 @@ landscope.embeddingPanel = (() => {
     return sorted[sorted.length >> 1];
   };
 
-  const draw = (panel, graph, base, look, zoom, projection) => {
+  const draw = (view, graph, base, look, zoom, projection) => {
     const [count, dimensions] = projection.points.shape;
     const labels = [],
       x = [],
@@ -34,7 +32,7 @@ landscope.embeddingPanel = (() => {
     const { l, r, t, b } = base.margin;
     const wide = Math.max((graph.clientWidth - l - r) / Math.max(graph.clientHeight - t - b, 1), 0.2);
     const reach = (share) => [middle - half * share, middle + half * share];
-    const layout = { ...base, template: look.template, uirevision: "kept", annotations: [] };
+    const layout = { ...base, template: look.template, annotations: [] };
     const name = projection.method === "pca" ? "PC" : `${projection.method.toUpperCase()} `;
     layout.xaxis = {
       ...base.xaxis,
@@ -103,5 +101,5 @@ landscope.embeddingPanel = (() => {
     `${projection.features} features`,
     projection.classes ? `${projection.classes} classes` : "",
   ];
-  return { frameName, draw, readout, details };
+  return { draw, readout, details };
 })();

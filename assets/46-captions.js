@@ -11,7 +11,7 @@ landscope.captions = (() => {
     const { data } = run;
     if (data.missing) return "nothing to show";
     if (!data.loaded) return "loading";
-    const name = entry.drawer ? entry.drawer.frameName() : null;
+    const name = entry.drawer ? entry.frameName() : null;
     const known = name && data.frames.get(name);
     if (known && known.step.length) {
       const first = known.step[0];
@@ -21,11 +21,11 @@ landscope.captions = (() => {
     if (off) return "no measurement";
     const over = data.head && !["running", "paused"].includes(data.head.status);
     if (over) return "not measured in this run";
-    const what = PLANES[name] || entry.panel.subject;
+    const what = PLANES[name] || entry.view.subject;
     return `measuring ${what} …`;
   };
   const switchedOff = (entry) => {
-    const probes = entry.drawer ? [entry.drawer.frameName()] : entry.panel.probes;
+    const probes = entry.drawer?.frameName ? [entry.frameName()] : entry.view.probes;
     const event = run.data.events.findLast(
       ({ kind, data }) => kind === "probe-off" && data && probes.includes(data.probe),
     );
@@ -47,7 +47,7 @@ landscope.captions = (() => {
       .join(" · ");
   };
   const points = (entry) => {
-    const line = entry.panel.series
+    const line = entry.view.series
       .map(({ name }) => run.data.scalars.get(name))
       .filter(Boolean)
       .sort((a, b) => b.step.length - a.step.length)[0];

@@ -1,14 +1,9 @@
 // The panels: what each needs to be drawn, and when it is drawn anew.
 landscope.panels = (() => {
   const { view, run, painter, frames, captions, checks, setText } = landscope;
-  const all = new Map(); // name -> { panel, graph, base, zoom, drawer, parts }
+  const all = new Map(); // name -> { panel, graph, zooms, parts; view, drawer, base, frameName of what is chosen }
   let shared = null; // the steps zoomed into, the same in every panel over steps
 
-  const DRAWERS = {
-    landscape: landscope.landscapePanel,
-    spectrum: landscope.spectrumPanel,
-    embedding: landscope.embeddingPanel,
-  };
   const MARGIN = { l: 54, r: 18, t: 6, b: 34 };
 
   const part = (kind, name) => landscope.find(`[data-${kind}="${name}"]`);
@@ -16,25 +11,14 @@ landscope.panels = (() => {
   const mount = (definitions) => {
     definitions.forEach((panel) => {
       const graph = landscope.find(`#graph-${panel.name} .js-plotly-plot`);
-      const base = { ...structuredClone({ ...graph.layout, template: undefined }), margin: MARGIN, autosize: true };
-      // Until now the page showed through; what is drawn has the theme's own ground.
-      delete base.paper_bgcolor;
-      delete base.plot_bgcolor;
-      // Plotly has written what it made of the empty axes into the layout; ours are never left to it.
-      Object.keys(base)
-        .filter((key) => /^[xy]axis/.test(key))
-        .forEach((key) => {
-          delete base[key].autorange;
-          delete base[key].range;
-        });
       const entry = {
         panel,
         graph,
-        base,
-        zoom: {},
-        drawer: DRAWERS[panel.name] || null,
+        zooms: {},
         shown: null,
+        pictured: null,
         readout: part("readout", panel.name),
+        table: part("table", panel.name),
         cover: part("cover", panel.name),
         notice: part("notice", panel.name),
         summary: part("summary", panel.name),
@@ -43,47 +27,64 @@ landscope.panels = (() => {
         cursor: part("cursor", panel.name),
       };
       all.set(panel.name, entry);
+      chooseView(entry);
       painter.add(panel.name, graph, () => draw(entry));
       // The graph is ours from here on: Dash's listeners set properties, upon which it would draw its empty figure again.
       graph.removeAllListeners();
       graph.on("plotly_relayout", (change) => zoomed(entry, change));
       graph.on("plotly_doubleclick", () => unzoom(entry));
-      if (!entry.drawer)
-        graph.on("plotly_click", ({ points }) => {
-          if (points.length) landscope.timebar.choose(Number(points[0].x));
-        });
+      graph.on("plotly_click", ({ points }) => {
+        if (!entry.view.overSteps || !points.length) return;
+        landscope.timebar.choose(Number(entry.drawer?.stepAt ? entry.drawer.stepAt(points[0]) : points[0].x));
+      });
       new ResizeObserver(() => painter.invalidate(panel.name)).observe(graph);
     });
   };
+  // Takes the view that the address names; false where it is shown already.
+  const chooseView = (entry) => {
+    const { views, name } = entry.panel;
+    const chosen = views.find((one) => one.name === view.state[name]) || views[0];
+    if (chosen === entry.view) return false;
+    const drawer = landscope.drawers[chosen.drawer] || null;
+    entry.zooms[chosen.name] ||= {};
+    return Object.assign(entry, {
+      view: chosen,
+      drawer,
+      base: { ...chosen.layout, margin: MARGIN, autosize: true, uirevision: chosen.name },
+      frameName: drawer?.frameName || (() => chosen.frames[0]),
+    });
+  };
+  const zoomOf = (entry) => ({
+    ...entry.zooms[entry.view.name],
+    ...(entry.view.overSteps && shared ? { xaxis: shared } : {}),
+  });
 
   const zoomed = (entry, change) => {
     Object.keys(change).forEach((key) => {
       const match = key.match(/^([xy]axis\d?)\.range\[0\]$/);
       if (!match) return;
       const range = [change[key], change[key.replace("[0]", "[1]")]];
-      if (!entry.drawer && match[1] === "xaxis") shared = range;
-      else entry.zoom[match[1]] = range;
+      if (entry.view.overSteps && match[1] === "xaxis") shared = range;
+      else entry.zooms[entry.view.name][match[1]] = range;
     });
     if (Object.keys(change).some((key) => key.includes("range"))) redrawOverSteps(entry);
   };
   const unzoom = (entry) => {
-    entry.zoom = {};
-    if (!entry.drawer) shared = null;
+    entry.zooms[entry.view.name] = {};
+    if (entry.view.overSteps) shared = null;
     redrawOverSteps(entry);
   };
   const redrawOverSteps = (entry) => {
-    if (entry.drawer) painter.invalidate(entry.panel.name);
-    else
-      all.forEach((other) => {
-        if (!other.drawer) painter.invalidate(other.panel.name);
-      });
+    all.forEach((other) => {
+      if (other === entry || (entry.view.overSteps && other.view.overSteps)) painter.invalidate(other.panel.name);
+    });
   };
 
   const look = () => landscope.looks[landscope.theme.name()];
 
   // What a panel is to show now: the measurement of its frame, if it has arrived.
   const wanted = (entry) => {
-    const name = entry.drawer ? entry.drawer.frameName() : entry.panel.frames[0];
+    const name = entry.frameName();
     if (!name) return null;
     const frame = run.frameAt(name, run.shownStep());
     return frame && { name, ...frame };
@@ -93,6 +94,9 @@ landscope.panels = (() => {
     if (!frame) return;
     if (!frames.get(frame.seq)) frames.want(frame.name, frame.seq, () => refresh(entry));
     if (entry.drawer && !view.following()) frames.prefetch(frame.name, frame.index + 1);
+  };
+  const gather = (entry) => {
+    if (entry.view.through) landscope.history.want(entry.frameName(), () => refresh(entry));
   };
   const current = (entry) => {
     const frame = wanted(entry);
@@ -106,47 +110,46 @@ landscope.panels = (() => {
 
   const draw = (entry) => {
     if (view.state.run === null) return null;
-    const measurement = current(entry);
-    if (entry.drawer ? !measurement : landscope.series.empty(entry.panel)) return null;
-    const zoom = entry.drawer ? entry.zoom : { ...entry.zoom, ...(shared ? { xaxis: shared } : {}) };
-    const drawn = (entry.drawer || landscope.series).draw(
-      entry.panel,
-      entry.graph,
-      entry.base,
-      look(),
-      zoom,
-      measurement,
-    );
+    const measurement = current(entry),
+      { view: pictured, drawer, graph, base } = entry;
+    if (bare(entry, measurement)) return null;
+    const drawn = (drawer || landscope.series).draw(pictured, graph, base, look(), zoomOf(entry), measurement);
     return Promise.resolve(drawn).then(() => {
-      landscope.cursor.place(entry);
+      const first = entry.pictured !== pictured;
+      entry.pictured = pictured;
+      if (first) annotate(entry);
+      else landscope.cursor.place(entry);
     });
   };
+  const bare = (entry, measurement) => (entry.drawer ? !measurement : landscope.series.empty(entry.view));
 
   // Texts around the graph; cheap, so they follow at once while graphs wait their turn.
   const annotate = (entry) => {
-    const measurement = current(entry);
-    const bare = entry.drawer ? !measurement : landscope.series.empty(entry.panel);
-    entry.cover.hidden = !bare;
-    if (bare) setText(entry.cover, captions.waiting(entry, wanted(entry)));
-    const items = bare
+    const measurement = current(entry),
+      empty = bare(entry, measurement);
+    // Until the picture of a view is there, that of another is covered.
+    entry.cover.hidden = !empty && entry.pictured === entry.view;
+    setText(entry.cover, empty ? captions.waiting(entry, wanted(entry)) : "drawing");
+    const items = empty
       ? []
       : entry.drawer
         ? entry.drawer.readout(measurement, look())
-        : landscope.series.readout(entry.panel, look(), measurement);
+        : landscope.series.readout(entry.view, look(), measurement);
     captions.legend(entry.readout, items);
+    landscope.tables.show(entry.table, (!empty && entry.drawer?.table?.(measurement)) || null);
     setText(
       entry.provenance,
-      bare ? "" : measurement ? captions.provenance(entry, measurement) : captions.points(entry),
+      empty ? "" : measurement ? captions.provenance(entry, measurement) : captions.points(entry),
     );
     entry.provenance.title = entry.provenance.textContent;
-    const landscape = entry.drawer === landscope.landscapePanel;
+    const landscape = entry.drawer === landscope.drawers.landscape;
     const trouble = [captions.switchedOff(entry), landscape ? checks.failures(measurement) : ""].filter(Boolean);
     entry.notice.hidden = !trouble.length;
     setText(entry.notice, trouble.join(" · "));
+    const words = (measurement && entry.drawer?.summary?.(measurement)) || entry.view.summary;
+    setText(entry.summary, words);
+    entry.summary.title = words;
     if (landscape) {
-      const words = (measurement && entry.drawer.summary(measurement)) || entry.panel.summary;
-      setText(entry.summary, words);
-      entry.summary.title = words;
       const caution = checks.caution(measurement);
       entry.caution.hidden = !caution;
       setText(entry.caution, caution);
@@ -155,9 +158,9 @@ landscope.panels = (() => {
     }
     landscope.cursor.place(entry);
   };
-  const refresh = (entry) => {
+  const refresh = (entry, chosen = false) => {
     annotate(entry);
-    painter.invalidate(entry.panel.name);
+    painter.invalidate(entry.panel.name, chosen);
   };
   let axisEnd = 0;
   const axisMoved = () => {
@@ -166,14 +169,15 @@ landscope.panels = (() => {
     return before !== axisEnd;
   };
   const stepChanged = (entry) => {
-    if (!entry.drawer && !entry.panel.frames.length) {
+    if (!entry.drawer && !entry.view.frames.length) {
       annotate(entry);
       return;
     }
     const before = entry.shown && entry.shown.found;
     fetchFrame(entry);
     const now = current(entry);
-    if (now !== before && (entry.drawer || before?.preconditioned !== now?.preconditioned))
+    const follows = entry.drawer && !entry.view.through;
+    if (now !== before && (follows || before?.preconditioned !== now?.preconditioned))
       painter.invalidate(entry.panel.name);
     annotate(entry);
   };
@@ -183,28 +187,35 @@ landscope.panels = (() => {
     all.forEach((entry) => {
       if (
         changed.has("loaded") ||
-        (moved && !entry.drawer) ||
-        (!entry.drawer && landscope.series.uses(entry.panel, changed))
+        (moved && entry.view.overSteps) ||
+        (!entry.drawer && landscope.series.uses(entry.view, changed))
       )
         painter.invalidate(entry.panel.name);
       // New frames of this kind may widen its scale, even when an earlier one is shown.
-      if (entry.drawer && changed.has(entry.drawer.frameName())) painter.invalidate(entry.panel.name);
+      if (entry.drawer && changed.has(entry.frameName())) painter.invalidate(entry.panel.name);
+      gather(entry);
       stepChanged(entry);
     });
   });
   landscope.on("view", (changed) =>
     all.forEach((entry) => {
-      if (changed.has("x") && !entry.drawer) {
+      if (changed.has(entry.panel.name) && chooseView(entry)) {
+        fetchFrame(entry);
+        gather(entry);
+        refresh(entry, true);
+      }
+      if (changed.has("x") && entry.view.overSteps) {
         shared = null;
+        gather(entry);
         refresh(entry);
       }
       if (changed.has("style") && entry.panel.name === "landscape") {
-        entry.zoom = {};
+        entry.zooms[entry.view.name] = {};
         refresh(entry);
       }
       if (changed.has("show") && entry.panel.name === "landscape") refresh(entry);
       if (changed.has("plane") && entry.panel.name === "landscape") {
-        entry.zoom = {};
+        entry.zooms[entry.view.name] = {};
         fetchFrame(entry);
         refresh(entry);
       }
@@ -212,13 +223,14 @@ landscope.panels = (() => {
     }),
   );
   landscope.on("theme", () => {
-    if (landscope.looks) all.forEach(refresh);
+    if (landscope.looks) all.forEach((entry) => refresh(entry, true));
   });
   landscope.on("run", () => {
     shared = null;
     all.forEach((entry) => {
-      entry.zoom = {};
-      entry.shown = null;
+      entry.zooms = {};
+      Object.assign(entry, { shown: null, pictured: null, view: null });
+      chooseView(entry);
       annotate(entry);
     });
   });

@@ -1,10 +1,9 @@
 // A line at the shown step in every panel over steps: an element above the graph, so that moving it redraws nothing.
 landscope.cursor = (() => {
-  const place = ({ drawer, graph, cursor, cover }) => {
-    if (drawer) return;
+  const place = ({ view, graph, cursor, cover }) => {
     const axis = graph._fullLayout?.xaxis,
       size = graph._fullLayout?._size;
-    if (!axis || !size || !cover.hidden) {
+    if (!view.overSteps || !axis || !size || !cover.hidden) {
       cursor.hidden = true;
       return;
     }

@@ -1,19 +1,13 @@
 // What can be chosen in the landscape's head: the planes that a run has or will have, and the numbers on them.
 landscope.planes = (() => {
-  const { view, run, find, element, setText } = landscope;
+  const { view, find, element } = landscope;
   const PROBE = "slice/";
-  let planned = { run: null, probes: [] }; // as the run's manifest names its probes
   let offered = "",
     select = null;
 
   const available = () => {
-    const { head, frames, events } = run.data;
-    const live = Boolean(head) && ["running", "paused"].includes(head.status);
-    const has = (plane) => (frames.get(PROBE + plane)?.step.length || 0) > 0;
-    const off = (plane) => events.some(({ kind, data }) => kind === "probe-off" && data?.probe === PROBE + plane);
-    const coming = (plane) => live && planned.run === run.data.id && planned.probes.includes(PROBE + plane);
-    const found = view.choices.plane.filter((plane) => has(plane) || off(plane) || coming(plane));
-    return view.choices.plane.filter((plane) => found.includes(plane) || plane === view.state.plane);
+    const expected = (plane) => landscope.plan.expects([PROBE + plane]);
+    return view.choices.plane.filter((plane) => expected(plane) || plane === view.state.plane);
   };
   const offer = () => {
     const names = available(),
@@ -21,17 +15,6 @@ landscope.planes = (() => {
     if (key === offered || view.state.run === null) return;
     offered = key;
     window.dash_clientside.set_props("plane", { data: names.map((name) => ({ value: name, label: name })) });
-  };
-  const ask = async (id) => {
-    if (id === null || planned.run === id) return;
-    planned = { run: id, probes: [] };
-    try {
-      const { panels } = await landscope.api.manifest(id);
-      if (planned.run === id && Array.isArray(panels?.probes)) planned.probes = panels.probes;
-    } catch (error) {
-      console.warn(`the manifest of ${id} could not be read: ${error.message}`);
-    }
-    offer();
   };
   const next = () => {
     const names = available();
@@ -59,12 +42,7 @@ landscope.planes = (() => {
     select = element("select", { className: "select", "aria-label": "Shown on the plane" });
     select.addEventListener("change", () => view.set({ show: select.value }));
     find("[data-show]").append(select);
-    ["data", "view"].forEach((event) =>
-      landscope.on(event, () => {
-        ask(run.data.id);
-        offer();
-      }),
-    );
+    ["data", "view", "plan"].forEach((event) => landscope.on(event, offer));
   };
   return { mount, show, next, another, available };
 })();

@@ -30,6 +30,9 @@
     landscope.checks.mount();
     landscope.planes.mount();
     landscope.panels.mount(definitions);
+    landscope.views.mount(definitions).forEach(([id, name]) => {
+      CONTROLS[id] = name;
+    });
     landscope.timebar.mount();
     landscope.header.mount();
     landscope.keyboard.mount();
@@ -55,9 +58,16 @@
         started = true;
         landscope.looks = page.themes;
         landscope.sceneBase = page.scene;
+        view.declare(landscope.views.choices(page.panels));
         whenPresent(page.panels);
       }
       return window.dash_clientside.no_update;
+    },
+    ask: () => {
+      const { triggered } = window.dash_clientside.callback_context;
+      if (!triggered.length || !triggered[0].value) return window.dash_clientside.no_update;
+      const { prop_id: source, value: clicks } = triggered[0];
+      return { ...landscope.about.question(JSON.parse(source.slice(0, source.lastIndexOf("."))).subject), clicks };
     },
     choose: (value, id) => {
       if (!settled || value === null || value === undefined) return;

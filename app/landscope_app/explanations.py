@@ -1,4 +1,4 @@
-"""What each panel shows, the formula behind it, how to read it, and where it comes from."""
+"""What each view of a panel shows, the formula behind it, how to read it, and where it comes from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["EXPLANATIONS", "KEYS", "Explanation", "explanation"]
 
 @dataclass(frozen=True)
 class Explanation:
-    """The words behind one panel.
+    """The words behind one view of a panel.
 
     Attributes:
-        title: The panel's title.
+        title: The panel's title, or the view's.
         what: What one is looking at.
         formula: The definition, in plain text.
         reading: How to read it, one remark each.
@@ -31,6 +31,7 @@ class Explanation:
     choices: tuple[tuple[str, str], ...] = ()
 
 
+# By panel, which is its first view, and by panel/view for the others.
 EXPLANATIONS = {
     "landscape": Explanation(
         "Loss landscape",
@@ -99,12 +100,13 @@ EXPLANATIONS = {
         ("Power, Burda, Edwards, Babuschkin, Misra: Grokking. 2022, arXiv:2201.02177",),
     ),
     "sharpness": Explanation(
-        "Sharpness and stability",
+        "Sharpness",
         "The largest eigenvalue of the loss's Hessian, as the optimiser sees it: divided by its preconditioner if "
         "it has one. The dashed line is the value above which its steps overshoot on a quadratic; for gradient "
         "descent with learning rate η it is 2/η.",
         "λ max = maxᵥ (vᵀ H v) / (vᵀ v),   H = ∇²L(θ)",
         (
+            "The band is two standard errors either way: the examples it is measured on stand for all others.",
             "Full-batch training often sharpens until it meets the limit and then hovers there: the edge of stability.",
             "Well below the limit steps are smooth; a jump above it with a spike of the loss is a catapult.",
             "With small mini-batches sharpness settles below the limit.",
@@ -143,6 +145,29 @@ EXPLANATIONS = {
             "Ghorbani, Krishnan, Xiao: An Investigation into Neural Net Optimization via Hessian Eigenvalue "
             "Density. ICML 2019, arXiv:1901.10159",
             "Papyan: The Full Spectrum of Deepnet Hessians at Scale. 2018, arXiv:1811.07062",
+        ),
+    ),
+    "spectrum/waterfall": Explanation(
+        "Hessian spectrum through training",
+        "The density of all eigenvalues of the Hessian at every step at which it was measured: a column each, darker "
+        "where there are more directions of that curvature. It has the eigenvalue axis of the density at one step, "
+        "which is the same for the whole run; of many measurements some hundred are drawn.",
+        "p(u; t) = (1/P) Σᵢ δ(u − uᵢ(t)),   uᵢ = asinh(λᵢ / scale)",
+        (
+            "The solid line is the largest eigenvalue, the dashed one the optimiser's stability limit: where the "
+            "first meets the second, training is at the edge of stability.",
+            "Outliers that leave the bulk early and stay apart are often as many as there are classes.",
+            "A bulk that narrows means that most directions grow flat; mass below zero that stays means that the "
+            "weights are not near a minimum.",
+            "Shades are logarithmic. One direction alone among P adds about 1/P: what is much paler than that is the "
+            "width with which the quadrature is drawn.",
+            "Click at a column to see that step in every panel.",
+        ),
+        (
+            "Ghorbani, Krishnan, Xiao: An Investigation into Neural Net Optimization via Hessian Eigenvalue "
+            "Density. ICML 2019, arXiv:1901.10159",
+            "Sagun, Evci, Güney, Dauphin, Bottou: Empirical Analysis of the Hessian of Over-Parametrized Neural "
+            "Networks. 2017, arXiv:1706.04454",
         ),
     ),
     "kernel": Explanation(
@@ -193,15 +218,15 @@ KEYS = (
 )
 
 
-def explanation(subject: str) -> tuple[str, list[Component]]:
-    """Title and body of the drawer about a panel, or about the page itself.
+def explanation(subject: str, view: str | None = None) -> tuple[str, list[Component]]:
+    """Title and body of the drawer about a panel in one of its views, the first if none is named, or about the page.
 
     Raises:
         KeyError: if there is no such panel.
     """
     if subject == "page":
         return "How this page works", _page_help()
-    words = EXPLANATIONS[subject]
+    words = EXPLANATIONS.get(f"{subject}/{view}") or EXPLANATIONS[subject]
     body: list[Component] = [
         html.P(words.what),
         html.Pre(words.formula, className="formula"),

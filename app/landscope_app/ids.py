@@ -4,6 +4,9 @@ MANTINE = "mantine"
 PAGE = "page"
 """The store with what the scripts need to draw: themes, palettes and the panels' series."""
 
+ASKED = "asked"
+"""The store with what the drawer is to explain."""
+
 RUN_PICKER = "run-picker"
 PLANE = "plane"
 STYLE = "style"
@@ -19,6 +22,11 @@ def panel(name: str) -> str:
 def graph(name: str) -> str:
     """The graph inside one panel."""
     return f"graph-{name}"
+
+
+def view(panel_name: str) -> str:
+    """The choice between a panel's few views."""
+    return f"view-{panel_name}"
 
 
 def about(name: str) -> dict[str, str]:

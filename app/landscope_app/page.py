@@ -11,13 +11,14 @@ from dash.development.base_component import Component
 
 from landscope.figures import template
 from landscope.figures.surfaces import space_layout
-from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential
+from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades
 from landscope_app import ids
 from landscope_app.controls import choice
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, page_header
-from landscope_app.panels import PANELS, panel_section
+from landscope_app.panels import PANELS
 from landscope_app.runs_page import runs_page
+from landscope_app.sections import SEGMENTS, panel_section
 from landscope_app.timebar import time_bar
 
 __all__ = ["build_page"]
@@ -49,17 +50,24 @@ def build_page(app: dash.Dash) -> None:
     app.title = "Landscope"
     app.index_string = INDEX.replace("THEME_SCRIPT", app.get_asset_url("00-theme.js"))
     app.layout = page_layout()
+    app.clientside_callback(
+        ClientsideFunction("landscope", "ask"),
+        Output(ids.ASKED, "data"),
+        Input({"type": "about", "subject": ALL}, "n_clicks"),
+        prevent_initial_call=True,
+    )
     app.callback(
         Output(ids.DRAWER, "opened"),
         Output(ids.DRAWER, "title"),
         Output(ids.DRAWER, "children"),
-        Input({"type": "about", "subject": ALL}, "n_clicks"),
+        Input(ids.ASKED, "data"),
         prevent_initial_call=True,
     )(open_drawer)
     app.clientside_callback(
         ClientsideFunction("landscope", "boot"), Output(ids.PAGE, "modified_timestamp"), Input(ids.PAGE, "data")
     )
-    for control in (ids.PLANE, ids.STYLE, ids.X_SCALE, ids.RUN_PICKER):
+    views = [ids.view(panel.name) for panel in PANELS if 1 < len(panel.views) <= SEGMENTS]
+    for control in (ids.PLANE, ids.STYLE, ids.X_SCALE, ids.RUN_PICKER, *views):
         app.clientside_callback(
             ClientsideFunction("landscope", "choose"),
             Input(control, "value"),
@@ -81,6 +89,7 @@ def page_layout() -> Component:
     return dmc.MantineProvider(
         [
             dcc.Store(id=ids.PAGE, data=drawing_data()),
+            dcc.Store(id=ids.ASKED),
             page_header(),
             banner(),
             runs_page(),
@@ -105,17 +114,16 @@ def page_layout() -> Component:
     )
 
 
-def open_drawer(_clicks: list[int | None]) -> tuple[Any, Any, Any]:
-    """Open the drawer with the explanation of what was clicked."""
-    trigger = dash.ctx.triggered_id
-    if not trigger or not any(_clicks):
+def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
+    """Open the drawer with the explanation of what was asked for; see assets/54-about.js."""
+    if asked is None:
         return no_update, no_update, no_update
-    title, body = explanation(trigger["subject"])
+    title, body = explanation(asked["subject"], asked.get("view"))
     return True, title, body
 
 
 def drawing_data() -> dict[str, Any]:
-    """What the scripts draw with: the themes, and the series of every panel."""
+    """What the scripts draw with: the themes, and the views of every panel."""
     return {
         "themes": {"light": _looks(LIGHT), "dark": _looks(DARK)},
         "panels": [panel.drawing() for panel in PANELS],
@@ -129,4 +137,5 @@ def _looks(colours: Theme) -> dict[str, Any]:
         "colours": {**vars(colours), "palette": categories(10, colours)},
         "cyclic": cyclic(360, lightness=0.62 if colours.name == "light" else 0.74),
         "sequential": sequential(12, colours),
+        "shades": shades(colours),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["Operator", "accumulator", "blockwise", "derivative", "ggn_operator", "hessian_operator"]
+__all__ = ["Operator", "accumulator", "blockwise", "derivative", "hessian_operator", "pullback_operator"]
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -34,10 +34,10 @@ def derivative(
 
 
 def hessian_operator(loss: Callable[[Tensor], Tensor], point: Tensor) -> Operator:
-    """V -> H v at `point` (P,), the graph of the gradient g built once: H v = d(g . v)/d theta (Pearlmutter 1994).
+    """V -> H v at `point`, the graph of the gradient g built once: H v = d(g . v)/d theta (Pearlmutter 1994).
 
     Args:
-        loss: A scalar function of a vector (P,).
+        loss: A scalar function of a tensor of any shape.
         point: Where.
     """
     leaf = point.detach().requires_grad_()
@@ -47,14 +47,18 @@ def hessian_operator(loss: Callable[[Tensor], Tensor], point: Tensor) -> Operato
     return lambda vector: derivative(gradient, leaf, vector, retain_graph=True)
 
 
-def ggn_operator(outputs: Callable[[Tensor], Tensor], loss: Callable[[Tensor], Tensor], point: Tensor) -> Operator:
-    """V -> J^T (d^2 loss / d outputs^2) J v at `point` (P,), with J = d outputs/d theta (Schraudolph 2002).
+def pullback_operator(
+    outputs: Callable[[Tensor], Tensor], curvature: Callable[[Tensor], Operator], point: Tensor
+) -> Operator:
+    """V -> J^T C J v at `point` (P,), with J = d outputs/d theta and a symmetric C (Schraudolph 2002).
 
-    J v is the derivative of u -> J^T u, which is linear in u, so that it too takes reverse mode alone.
+    With the Hessian of the loss by the outputs as C it is the generalised Gauss-Newton matrix, with outer products of
+    scores a Fisher matrix. J v is the derivative of u -> J^T u, which is linear in u, so that it too takes reverse mode
+    alone.
 
     Args:
         outputs: The network's outputs, a tensor of any shape, as a function of a vector (P,).
-        loss: A scalar function of those outputs.
+        curvature: C, a function from a tensor of the outputs' shape to another, for given outputs.
         point: Where.
 
     Raises:
@@ -67,17 +71,15 @@ def ggn_operator(outputs: Callable[[Tensor], Tensor], loss: Callable[[Tensor], T
             f"the Gauss-Newton matrix needs a tensor as the model's output, got {type(output).__name__}; "
             "pass forward=lambda model, batch: ... that returns one"
         )
-    cut = output.detach().requires_grad_()
-    slope = derivative(loss(cut), cut, create_graph=True)
-    if not slope.requires_grad:  # the loss is linear in the outputs
-        return torch.zeros_like
+    curved = curvature(output.detach())
     dummy = torch.zeros_like(output, requires_grad=True)
     pulled = derivative(output, leaf, dummy, create_graph=True)
+    if not pulled.requires_grad:  # the outputs do not depend on theta
+        return torch.zeros_like
 
     def product(vector: Tensor) -> Tensor:
         pushed = derivative(pulled, dummy, vector, retain_graph=True)
-        curved = derivative(slope, cut, pushed, retain_graph=True)
-        return derivative(output, leaf, curved, retain_graph=True)
+        return derivative(output, leaf, curved(pushed), retain_graph=True)
 
     return product
 

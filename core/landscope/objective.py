@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from landscope.batch_norm import BATCH_NORM_POLICIES, BatchNormPolicy, recomputed_buffers
 from landscope.batches import batch_size_of, collect, to_device
-from landscope.derivatives import Operator, accumulator, blockwise, derivative, ggn_operator, hessian_operator
+from landscope.derivatives import Operator, accumulator, blockwise, derivative, hessian_operator, pullback_operator
 from landscope.evaluation import Forward, Loss, ModelFunction, default_target, per_example
 from landscope.isolation import activations_kept, autograd_tensors
 from landscope.parameters import ParameterLayout
@@ -279,28 +279,40 @@ class Objective:
         all products (Pearlmutter 1994 in that order); with several it is built anew, so that only one is in memory.
         """
 
-        def of_batch(point: Tensor, batch: Any) -> Operator:
+        def of_batch(point: Tensor, batch: Any, _: int) -> Operator:
             return hessian_operator(lambda theta: self._loss(theta, batch), point)
 
         return self._operator(theta, of_batch)
 
     def ggn(self, theta: Tensor | None = None) -> Operator:
-        """The generalised Gauss-Newton matrix J^T (d^2 loss / d output^2) J at theta, as `hessian` is given.
+        """The generalised Gauss-Newton matrix J^T (d^2 loss / d output^2) J at theta, as `hessian` is given."""
 
-        Schraudolph 2002. J v comes from differentiating u -> J^T u twice in reverse, so that every layer with a first
+        def curvature(output: Tensor, batch: Any, _: int) -> Operator:
+            return hessian_operator(lambda output: self.loss(output, self.target(batch)), output)
+
+        return self.pullback(curvature, theta)
+
+    def pullback(self, curvature: Callable[[Tensor, Any, int], Operator], theta: Tensor | None = None) -> Operator:
+        """The mean over batches of J^T C J at theta, as `hessian` is given; J is the Jacobian of a batch's outputs.
+
+        J v comes from differentiating u -> J^T u in reverse (Schraudolph 2002), so that every layer with a first
         derivative will do.
+
+        Args:
+            curvature: C for the outputs of a batch, the batch and its number; the same at every call.
+            theta: Where, (P,).
         """
 
-        def of_batch(point: Tensor, batch: Any) -> Operator:
-            return ggn_operator(
+        def of_batch(point: Tensor, batch: Any, number: int) -> Operator:
+            return pullback_operator(
                 lambda theta: self.function(self.layout.unflatten(theta), batch),
-                lambda output: self.loss(output, self.target(batch)),
+                lambda output: curvature(output, batch, number),
                 point,
             )
 
         return self._operator(theta, of_batch)
 
-    def _operator(self, theta: Tensor | None, of_batch: Callable[[Tensor, Any], Operator]) -> Operator:
+    def _operator(self, theta: Tensor | None, of_batch: Callable[[Tensor, Any, int], Operator]) -> Operator:
         self._need_derivatives()
         with autograd_tensors():
             point = self._point(theta).clone()
@@ -309,8 +321,8 @@ class Objective:
         def product(block: Tensor) -> Tensor:
             with self._differentiating():
                 total = torch.zeros_like(block, dtype=accumulator(point), device=point.device)
-                for batch, share in self._shares():
-                    operator = shared[0] if shared else of_batch(point, batch)
+                for number, (batch, share) in enumerate(self._shares()):
+                    operator = shared[0] if shared else of_batch(point, batch, number)
                     if len(self.batches.items) == 1 and not shared:
                         shared.append(operator)
                     for row, vector in zip(total, block.to(point.device), strict=True):

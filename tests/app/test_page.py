@@ -20,6 +20,7 @@ from landscope_app.server import assets_folder
 
 ASSETS = assets_folder()
 SCRIPTS = sorted(ASSETS.glob("*.js"))
+VIEWS = [view for panel in PANELS for view in panel.views]
 
 # The scalars that a training records; see the recorder.
 RECORDED = {
@@ -28,6 +29,7 @@ RECORDED = {
     "norm/gradient",
     "norm/weights",
     "sharpness/lambda_max",
+    "sharpness/stderr",
     "sharpness/threshold",
     "density/eigenvalue.*",
     "ntk/eigenvalue.*",
@@ -56,33 +58,51 @@ def test_page_is_json_and_every_id_is_used_once() -> None:
 
 
 def test_panels_draw_every_recorded_scalar() -> None:
-    drawn = {line.name for panel in PANELS for line in panel.series}
-    assert drawn == RECORDED
+    lines = [line for view in VIEWS for line in view.series]
+    assert {line.name for line in lines} | {line.error for line in lines if line.error} == RECORDED
 
 
 def test_every_panel_is_on_the_page_and_explained() -> None:
     names = [panel.name for panel in PANELS]
     assert len(set(names)) == len(names) == 7
-    assert set(EXPLANATIONS) == set(names)
+    others = {f"{panel.name}/{view.name}" for panel in PANELS for view in panel.views[1:]}
+    assert set(EXPLANATIONS) == set(names) | others
     for panel in PANELS:
-        title, body = explanation(panel.name)
-        assert title == panel.title
-        assert len(components(body)) > 4
+        assert explanation(panel.name)[0] == panel.title
+        titles = {explanation(panel.name, view.name)[0] for view in panel.views}
+        assert len(titles) == len(panel.views)
+        for view in panel.views:
+            assert len(components(explanation(panel.name, view.name)[1])) > 4
     assert sum(2 if panel.wide else 1 for panel in PANELS) == 8
 
 
-def test_every_axis_of_the_empty_figures_has_a_name() -> None:
+def test_views_have_a_name_in_the_address_and_a_drawer() -> None:
+    view_script = (ASSETS / "20-view.js").read_text()
+    taken = {"step", *re.findall(r"^    (\w+): \[", view_script, re.MULTILINE), "show"}
+    assert {"plane", "style", "x"} < taken
+    assert not taken & {panel.name for panel in PANELS}
+    drawers = {name for path in SCRIPTS for name in re.findall(r"^landscope\.drawers\.(\w+) =", path.read_text(), re.M)}
+    assert {view.drawer for view in VIEWS if view.drawer} == drawers
     for panel in PANELS:
-        axes = panel.axes(LIGHT)
+        assert len({view.name for view in panel.views}) == len(panel.views)
+        for view in panel.views:
+            assert bool(view.drawer) != bool(view.series)
+            assert view.frames or view.probes
+            assert set(view.drawing()["layout"]) >= {"xaxis", "yaxis"}
+
+
+def test_every_axis_of_the_empty_figures_has_a_name() -> None:
+    for view in VIEWS:
+        axes = view.axes(LIGHT)
         named = {key: axis["title"]["text"] for key, axis in axes.items() if re.fullmatch(r"[xy]axis\d?", key)}
         assert len(named) >= 2
-        assert all(named.values()), f"{panel.name} has an axis without a name"
+        assert all(named.values()), f"{view.name} has an axis without a name"
 
 
 def test_two_lines_on_one_axis_differ_in_more_than_colour() -> None:
-    for panel in PANELS:
-        for row in range(1, len(panel.rows) + 1):
-            lines = [line for line in panel.series if line.row == row]
+    for view in VIEWS:
+        for row in range(1, len(view.rows) + 1):
+            lines = [line for line in view.series if line.row == row]
             assert len({(line.dash, line.faint) for line in lines}) == len(lines)
 
 
@@ -102,7 +122,7 @@ def test_scripts_are_given_what_they_draw_with(look: Theme) -> None:
     assert data["template"]["layout"]["paper_bgcolor"] == look.surface
     assert len(data["colours"]["palette"]) == 10
     assert len(data["cyclic"]) == 360
-    roles = {line.colour for panel in PANELS for line in panel.series} - {"sequential"}
+    roles = {line.colour for view in VIEWS for line in view.series} - {"sequential"}
     assert roles <= set(data["colours"])
 
 

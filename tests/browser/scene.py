@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import until
 
-__all__ = ["Turn", "turn_scene"]
+__all__ = ["Turn", "settled_eye", "turn_scene"]
 
 EYE = "() => document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene._scene.getCamera().eye"
 MOVES = 10
@@ -24,6 +24,19 @@ class Turn:
     lost: float
 
 
+def settled_eye(page: Page) -> dict[str, float]:
+    """Where the camera is at rest: a browser hands the last moves of a drag on with its next frames."""
+    until(page, "Boolean(document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene?._scene)")
+    before: dict[str, float] = page.evaluate(EYE)
+    for _ in range(50):
+        page.wait_for_timeout(200)
+        now = page.evaluate(EYE)
+        if now == before:
+            return before
+        before = now
+    raise AssertionError(f"the camera did not come to rest within 10 s; it is at {before}")
+
+
 def turn_scene(page: Page, *, patience: float) -> Turn:
     """Drags across the landscape's surface for some two seconds, then waits for a newer surface.
 
@@ -35,7 +48,7 @@ def turn_scene(page: Page, *, patience: float) -> Turn:
     page.wait_for_timeout(1000)
     box = page.locator("#graph-landscape").bounding_box()
     assert box is not None
-    before, shown = page.evaluate(EYE), page.evaluate(SHOWN)
+    before, shown = settled_eye(page), page.evaluate(SHOWN)
     x, y = box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"]
     page.mouse.move(x, y)
     page.mouse.down()
@@ -44,7 +57,7 @@ def turn_scene(page: Page, *, patience: float) -> Turn:
         page.mouse.move(x + 120 * turn / MOVES, y + 30 * turn / MOVES)
         page.wait_for_timeout(2000 / MOVES)
     page.mouse.up()
-    after = page.evaluate(EYE)
+    after = settled_eye(page)
     # While the pointer was down the run went on; once it is up the surface catches up, and the camera stays.
     until(page, f"({SHOWN})() !== {shown!r}", patience)
     page.wait_for_timeout(2500)

@@ -17,7 +17,7 @@ from scipy.interpolate import CubicSpline
 from landscope.measurements import Slice2D
 from landscope.runs import RunWriter
 from tests.browser.conftest import HOSTILE, until
-from tests.browser.scene import EYE
+from tests.browser.scene import settled_eye
 from tests.browser.synthetic import heights_at, slice_at
 
 pytestmark = pytest.mark.browser
@@ -62,23 +62,21 @@ def test_stages_replace_each_other_under_a_zoom_and_a_turned_camera(
     assert drawn(page)[::16, ::16] == pytest.approx(coarse[::16, ::16])
     page.keyboard.press("s")
     until(page, f"{GRAPH}.data[0]?.type === 'surface' && Boolean({GRAPH}._fullLayout.scene._scene)")
-    page.wait_for_timeout(500)
+    before = settled_eye(page)
     box = page.locator("#graph-landscape").bounding_box()
     assert box is not None
-    before = page.evaluate(EYE)
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.55 * box["height"], steps=4)
     page.mouse.up()
-    turned = page.evaluate(EYE)
+    turned = settled_eye(page)
     assert math.dist(before.values(), turned.values()) > 0.2
     middle = page.evaluate(f"{GRAPH}.data[0].z[1][1]")
     record(writer, slice_at(STEP, STEPS, "trajectory", 4))
     expect(readout).to_contain_text("33 × 33 points")
     expect(readout).not_to_contain_text("sharpening")
     until(page, f"{GRAPH}.data[0].z[1][1] !== {middle!r}")
-    page.wait_for_timeout(300)
-    assert math.dist(page.evaluate(EYE).values(), turned.values()) < 0.02
+    assert math.dist(settled_eye(page).values(), turned.values()) < 0.02
     assert watcher.errors == []
 
 
@@ -108,7 +106,7 @@ def test_what_is_drawn_between_computed_points(writer: RunWriter, serve: Callabl
     # The stated error holds for nine cells of ten at least, against the function that the grid was taken from.
     truth = heights_at(*np.meshgrid(fine, fine, indexing="ij"), STEP, STEPS)
     stated = page.evaluate(
-        "landscope.landscapePanel.viewOf(landscope.panels.all.get('landscape').shown.found).relief.error"
+        "landscope.drawers.landscape.viewOf(landscope.panels.all.get('landscape').shown.found).relief.error"
     )
     off = np.abs(10 ** drawn(page) / truth - 1)
     assert (off < stated).mean() > 0.9

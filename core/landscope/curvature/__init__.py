@@ -1,9 +1,28 @@
 """Curvature of an objective: eigenvalues, spectral density, trace, and sharpness against the optimiser's limit."""
 
+from landscope.curvature.comparison import sharpness_measures
 from landscope.curvature.hutchinson import trace
+from landscope.curvature.operators import OperatorName, block_diagonal, curvature_operator, preconditioned_operator
 from landscope.curvature.preconditioned import sharpness
 from landscope.curvature.quadrature import density
+from landscope.curvature.scores import empirical_fisher, fisher
 from landscope.curvature.spectrum import eigenvalues
 from landscope.curvature.stability import StabilityRule, stability_rule
+from landscope.curvature.taylor import quadratic_model
 
-__all__ = ["StabilityRule", "density", "eigenvalues", "sharpness", "stability_rule", "trace"]
+__all__ = [
+    "OperatorName",
+    "StabilityRule",
+    "block_diagonal",
+    "curvature_operator",
+    "density",
+    "eigenvalues",
+    "empirical_fisher",
+    "fisher",
+    "preconditioned_operator",
+    "quadratic_model",
+    "sharpness",
+    "sharpness_measures",
+    "stability_rule",
+    "trace",
+]

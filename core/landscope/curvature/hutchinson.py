@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscope.curvature.operators import curvature_operator, vector_block, zero_vector
+from landscope.curvature.operators import OperatorName, curvature_operator, vector_block, zero_vector
 from landscope.curvature.probes import private_generator, rademacher_probes
 from landscope.derivatives import Operator, accumulator
 from landscope.measurements import Trace
@@ -25,7 +23,7 @@ def trace(
     probes: int = 30,
     deflate: Tensor | np.ndarray | None = None,
     theta: Tensor | None = None,
-    operator: Literal["hessian", "ggn"] = "hessian",
+    operator: OperatorName = "hessian",
     seed: int = 0,
 ) -> Trace:
     """The trace of A, as tr(Y A Y^T) + E[z^T Q A Q z], over random signs z, with Q = 1 - Y^T Y (Hutchinson 1990).
@@ -38,7 +36,7 @@ def trace(
         probes: Number of random vectors, at least two.
         deflate: Vectors (k, P) to project out, e.g. `eigenvalues(...).vectors`; they are orthonormalised.
         theta: Where, (P,); the model's weights at this moment if left out.
-        operator: "hessian", or "ggn" for the generalised Gauss-Newton matrix.
+        operator: "hessian", "ggn", "fisher" or "empirical-fisher".
         seed: Seed of the probes.
 
     Raises:

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from landscope.curvature.lanczos import leading_eigenpairs
-from landscope.curvature.operators import start_vector, zero_vector
+from landscope.curvature.operators import preconditioned_operator, start_vector, zero_vector
 from landscope.curvature.probes import private_generator
+from landscope.curvature.sampling import curvature_stderr
 from landscope.curvature.stability import StabilityRule, stability_rule
-from landscope.derivatives import Operator
 from landscope.measurements import Sharpness
 from landscope.objective import Objective
 
@@ -29,6 +29,8 @@ def sharpness(
     seed: int = 0,
 ) -> Sharpness:
     """The largest eigenvalue of P^-1/2 H P^-1/2, with the preconditioner P and threshold of the optimiser as it is now.
+
+    Its standard error as an estimate for all data comes from the scatter over the examples, at one product more.
 
     Args:
         objective: What to measure.
@@ -51,13 +53,16 @@ def sharpness(
     with objective.measuring() as meter:
         like = zero_vector(objective)
         pairs = leading_eigenpairs(
-            _as_seen(objective.hessian(theta), rule, like),
+            preconditioned_operator(objective.hessian(theta), rule),
             start_vector(start, like, generator),
             1,
             tolerance=tolerance,
             max_products=_MAX_PRODUCTS,
             generator=generator,
         )
+        vector = pairs.vectors[0]
+        seen = vector if rule.scaling is None else rule.scaling.to(vector) * vector
+        stderr = curvature_stderr(objective, seen, theta, generator)
         return Sharpness(
             provenance=meter.provenance("Lanczos, full reorthogonalisation", seed=seed),
             lambda_max=float(pairs.values[0]),
@@ -67,17 +72,6 @@ def sharpness(
             rule=rule.text,
             preconditioned=rule.scaling is not None,
             hvps=pairs.products,
-            vector=pairs.vectors[0].cpu().numpy(),
+            stderr=stderr,
+            vector=vector.cpu().numpy(),
         )
-
-
-def _as_seen(hessian: Operator, rule: StabilityRule, like: Tensor) -> Operator:
-    """The product v -> S (sign H + diag(decay)) S v."""
-    scaling = 1.0 if rule.scaling is None else rule.scaling.to(like)
-    decay = 0.0 if rule.decay is None else rule.decay.to(like)
-
-    def product(vector: Tensor) -> Tensor:
-        scaled = scaling * vector
-        return scaling * (rule.sign * hessian(scaled) + decay * scaled)
-
-    return product

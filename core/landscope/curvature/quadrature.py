@@ -5,14 +5,12 @@ Ubaru, Chen and Saad 2017; for networks, Papyan 2018 and Ghorbani, Krishnan and 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from landscope.curvature.lanczos import RitzPairs, leading_eigenpairs
-from landscope.curvature.operators import curvature_operator, start_vector, zero_vector
+from landscope.curvature.operators import OperatorName, curvature_operator, start_vector, zero_vector
 from landscope.curvature.probes import gaussian_probes, private_generator
 from landscope.derivatives import Operator, accumulator
 from landscope.measurements import SpectralDensity
@@ -33,7 +31,7 @@ def density(
     steps: int = 20,
     spikes: int = 5,
     theta: Tensor | None = None,
-    operator: Literal["hessian", "ggn"] = "hessian",
+    operator: OperatorName = "hessian",
     start: Tensor | np.ndarray | None = None,
     tolerance: float = 1e-3,
     threshold: float | None = None,
@@ -53,7 +51,7 @@ def density(
         steps: Lanczos steps, and nodes, of each.
         spikes: Leading eigenvalues to take out.
         theta: Where, (P,); the model's weights at this moment if left out.
-        operator: "hessian", or "ggn" for the generalised Gauss-Newton matrix.
+        operator: "hessian", "ggn", "fisher" or "empirical-fisher".
         start: Eigenvectors (P,) or (k, P) of a nearby operator, e.g. of the previous training step.
         tolerance: Error bound of the leading eigenvalues, relative to each.
         threshold: The optimiser's stability threshold at this moment, to be drawn beside the density.

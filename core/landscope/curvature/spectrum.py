@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from landscope.curvature.lanczos import all_leading_eigenpairs
-from landscope.curvature.operators import curvature_operator, start_vector, zero_vector
+from landscope.curvature.operators import OperatorName, curvature_operator, start_vector, zero_vector
 from landscope.curvature.probes import private_generator
 from landscope.curvature.pyhessian_backend import pyhessian_eigenvalues
 from landscope.measurements import Eigenvalues
@@ -22,7 +22,7 @@ def eigenvalues(
     k: int = 5,
     *,
     theta: Tensor | None = None,
-    operator: Literal["hessian", "ggn"] = "hessian",
+    operator: OperatorName = "hessian",
     tolerance: float = 1e-3,
     max_products: int | None = None,
     start: Tensor | np.ndarray | None = None,
@@ -38,7 +38,7 @@ def eigenvalues(
         objective: What to measure.
         k: How many; where there are fewer parameters than that, as many as there are.
         theta: Where, (P,); the model's weights at this moment if left out.
-        operator: "hessian", or "ggn" for the generalised Gauss-Newton matrix.
+        operator: "hessian", "ggn", "fisher" or "empirical-fisher".
         tolerance: Error bound at which a value counts as converged, relative to it.
         max_products: Largest number of matrix-vector products; by default 20 k + 80.
         start: Eigenvectors (P,) or (k, P) of a nearby operator, e.g. of the previous training step.

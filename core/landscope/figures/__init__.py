@@ -10,8 +10,9 @@ from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.lines import collapse_figure, series_figure, sharpness_figure, trace_figure
 from landscope.figures.sampling import convergence_figure, curvature_lines_figure, ensemble_figure
 from landscope.figures.scatter import embedding_figure
+from landscope.figures.sharpness import measures_figure, quadratic_figure
 from landscope.figures.slices import box_figure, line_figure
-from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure
+from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure, waterfall_figure
 from landscope.figures.surfaces import curvature_figure, landscape_figure
 from landscope.figures.theme import CONFIG, template, theme
 from landscope.figures.topology import merge_tree_figure
@@ -28,8 +29,10 @@ from landscope.measurements import (
     Measurement,
     MergeTree,
     Projection,
+    QuadraticModel,
     SampleConvergence,
     Sharpness,
+    SharpnessMeasures,
     Slice1D,
     Slice2D,
     Slice3D,
@@ -38,7 +41,7 @@ from landscope.measurements import (
     TrainabilityMap,
 )
 
-__all__ = ["CONFIG", "figure", "series_figure", "template", "theme"]
+__all__ = ["CONFIG", "figure", "series_figure", "template", "theme", "waterfall_figure"]
 
 _BUILDERS: dict[type[Measurement], Any] = {
     Slice2D: landscape_figure,
@@ -59,6 +62,8 @@ _BUILDERS: dict[type[Measurement], Any] = {
     SampleConvergence: convergence_figure,
     Ensemble: ensemble_figure,
     MeanCurvature: curvature_lines_figure,
+    QuadraticModel: quadratic_figure,
+    SharpnessMeasures: measures_figure,
 }
 
 

@@ -61,9 +61,10 @@ def series_figure(
 
 
 def sharpness_figure(sharpness: Sharpness, colours: Theme) -> go.Figure:
-    """The sharpness with its error, against the optimiser's limit as a dashed line."""
+    """The sharpness with its bound or, where that is larger, its sampling error, and the optimiser's limit dashed."""
     operator = "preconditioned Hessian" if sharpness.preconditioned else "Hessian"
-    figure = _numbers(["λ_max"], [sharpness.lambda_max], [sharpness.residual], f"eigenvalue of the {operator}", colours)
+    error = max(sharpness.residual, sharpness.stderr or 0.0)
+    figure = _numbers(["λ_max"], [sharpness.lambda_max], [error], f"eigenvalue of the {operator}", colours)
     if sharpness.threshold is not None:
         figure.add_hline(
             sharpness.threshold,

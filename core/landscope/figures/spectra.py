@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from landscope.figures.scales import log_axis, number, signed_log, signed_log_ticks
-from landscope.figures.theme import Theme, blend, template
+from landscope.figures.theme import Theme, blend, shades, template
 from landscope.measurements import NTK, Eigenvalues, SpectralDensity
 
-__all__ = ["density_figure", "density_layout", "eigenvalues_figure", "kernel_figure"]
+__all__ = [
+    "density_figure",
+    "density_layout",
+    "eigenvalues_figure",
+    "kernel_figure",
+    "waterfall_figure",
+    "waterfall_layout",
+]
 
 STEM = 0.02
 """Height of the stems that mark exact eigenvalues, in density; it has no meaning."""
+ROWS = 200
+"""Eigenvalues at which densities are held against each other over the steps."""
 
 
 def density_figure(density: SpectralDensity, colours: Theme) -> go.Figure:
@@ -83,6 +94,70 @@ def density_layout(colours: Theme) -> dict[str, Any]:
         "yaxis": {"title": {"text": "density (per unit asinh λ)"}, "type": "log"},
         "showlegend": False,
     }
+
+
+def waterfall_figure(densities: Sequence[SpectralDensity], colours: Theme) -> go.Figure:
+    """Densities through a training: one column each over the steps, all on one signed-log axis; the largest eigenvalue.
+
+    Every density has its own scale s. With u = asinh(lambda / s) and one scale s_0 for all, the smallest, the density
+    per unit of u_0 is that per unit of u times du/du_0 = sqrt(lambda^2 + s_0^2) / sqrt(lambda^2 + s^2).
+
+    Args:
+        densities: Spectral densities whose provenance names the step, in ascending order of it.
+        colours: The theme.
+
+    Raises:
+        ValueError: if there is none, or one whose step is not known.
+    """
+    steps = [density.provenance.step for density in densities]
+    if not steps or None in steps:
+        raise ValueError(f"waterfall needs at least one density, each with its step; got steps {steps}")
+    scale = min(density.scale for density in densities)
+    low, high = (edge(float(density.grid[end]) for density in densities) for edge, end in ((min, 0), (max, -1)))
+    u = np.linspace(signed_log(low, scale), signed_log(high, scale), ROWS)
+    heights = np.stack([_per_unit(density, scale * np.sinh(u), scale) for density in densities], axis=1)
+    floor = 0.1 / max(density.provenance.parameters or 100 for density in densities)
+    figure = go.Figure(layout=waterfall_layout(colours))
+    figure.add_heatmap(
+        x=steps,
+        y=u,
+        z=np.log10(np.maximum(heights, floor)),
+        colorscale=shades(colours),
+        zmin=float(np.log10(floor)),
+        colorbar={"title": {"text": "density (log₁₀, per unit asinh λ)"}},
+        customdata=np.broadcast_to(scale * np.sinh(u)[:, None], heights.shape),
+        hovertemplate="step %{x}<br>λ %{customdata:.3g}<br>log₁₀ density %{z:.2f}<extra></extra>",
+        name="density",
+    )
+    largest = [density.spikes[0] if len(density.spikes) else np.nan for density in densities]
+    limits = [np.nan if density.threshold is None else density.threshold for density in densities]
+    for name, values, colour, dash in (
+        ("λ max", largest, colours.second, "solid"),
+        ("stability limit", limits, colours.muted, "dash"),
+    ):
+        if np.isfinite(values).any():
+            line = {"width": 1.4, "color": colour, "dash": dash}
+            figure.add_scatter(x=steps, y=signed_log(np.array(values), scale), mode="lines", line=line, name=name)
+    ticks = signed_log_ticks(low, high, max(scale, 1e-6 * max(abs(low), abs(high))))
+    figure.update_yaxes(tickvals=signed_log(np.array(ticks), scale), ticktext=[number(tick) for tick in ticks])
+    return figure
+
+
+def waterfall_layout(colours: Theme) -> dict[str, Any]:
+    """The empty axes of densities through a training."""
+    return {
+        "template": template(colours),
+        "xaxis": {"title": {"text": "training (steps)"}, "showgrid": False},
+        "yaxis": {"title": {"text": "eigenvalue λ (loss / parameter²)"}, "showgrid": False},
+        "showlegend": False,
+    }
+
+
+def _per_unit(density: SpectralDensity, values: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """A density at `values`, per unit of asinh(values / scale); zero where it was not measured."""
+    own, at = (signed_log(where, density.scale) for where in (density.grid, values))
+    stretch = np.hypot(values, scale) / np.hypot(values, density.scale)
+    return np.asarray(stretch * np.interp(at, own, density.density, left=0.0, right=0.0))
 
 
 def eigenvalues_figure(eigenvalues: Eigenvalues, colours: Theme) -> go.Figure:

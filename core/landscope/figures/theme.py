@@ -11,7 +11,19 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 
-__all__ = ["CONFIG", "DARK", "LIGHT", "Theme", "blend", "categories", "cyclic", "sequential", "template", "theme"]
+__all__ = [
+    "CONFIG",
+    "DARK",
+    "LIGHT",
+    "Theme",
+    "blend",
+    "categories",
+    "cyclic",
+    "sequential",
+    "shades",
+    "template",
+    "theme",
+]
 
 CONFIG: dict[str, Any] = {
     "showSendToCloud": False,
@@ -214,6 +226,11 @@ def sequential(count: int, colours: Theme) -> list[str]:
     if colours.name == "dark":
         where = where[::-1]
     return [_hex(np.array(rgb) / 255) for rgb in (_triple(text) for text in sample_colorscale(HEIGHT, list(where)))]
+
+
+def shades(colours: Theme) -> list[tuple[float, str]]:
+    """A colour scale of one hue, from nothing to much: background, first series, text."""
+    return [(0.0, colours.surface), (0.6, colours.first), (1.0, colours.text)]
 
 
 def _triple(text: str) -> tuple[float, ...]:

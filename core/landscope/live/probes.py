@@ -82,6 +82,8 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("evaluate", _evaluate, weight=2.0, gradients=3),
         Probe("norms", _norms, weight=0.5, gradients=1),
         Probe("sharpness", _sharpness, weight=1.5, gradients=60),
+        Probe("sharpness/measures", _measures, weight=0.5, gradients=80),
+        Probe("quadratic", _quadratic, weight=0.5, gradients=80),
         Probe("embedding", _embedding, weight=0.5, gradients=2),
         Probe("ntk", _ntk, weight=0.8, gradients=20),
         Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30),
@@ -114,12 +116,26 @@ def _sharpness(watched: Watched) -> Result:
     return curvature.sharpness(focus, optimizer, start=start)
 
 
-def _density(watched: Watched) -> Result:
-    start = threshold = None
+def _plain_sharpness(watched: Watched) -> Sharpness | None:
+    """The last sharpness, if its vector and threshold are those of the Hessian itself."""
     last = watched.latest.get("sharpness")
-    if isinstance(last, Sharpness) and not last.preconditioned:
-        # Only then are vector and threshold those of the plain Hessian, whose density this is.
-        start, threshold = last.vector, last.threshold
+    return last if isinstance(last, Sharpness) and not last.preconditioned else None
+
+
+def _measures(watched: Watched) -> Result:
+    last = _plain_sharpness(watched)
+    start = None if last is None else last.vector
+    return curvature.sharpness_measures(watched.sketch, watched.optimizer, steps=5, tolerance=1e-2, start=start)
+
+
+def _quadratic(watched: Watched) -> Result:
+    last = _plain_sharpness(watched)
+    return curvature.quadratic_model(watched.sketch, start=None if last is None else last.vector)
+
+
+def _density(watched: Watched) -> Result:
+    last = _plain_sharpness(watched)
+    start, threshold = (None, None) if last is None else (last.vector, last.threshold)
     return curvature.density(
         watched.focus, probes=3, steps=12, spikes=3, tolerance=1e-2, start=start, threshold=threshold
     )

@@ -6,6 +6,7 @@ from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDen
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
+from landscope.measurements.sharpness import QuadraticModel, SharpnessMeasures
 from landscope.measurements.topology import MergeTree, Roughness
 from landscope.measurements.trainability import TrainabilityMap
 
@@ -22,9 +23,11 @@ __all__ = [
     "MergeTree",
     "Projection",
     "Provenance",
+    "QuadraticModel",
     "Roughness",
     "SampleConvergence",
     "Sharpness",
+    "SharpnessMeasures",
     "Slice",
     "Slice1D",
     "Slice2D",

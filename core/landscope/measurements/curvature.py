@@ -50,6 +50,8 @@ class Sharpness(Measurement):
         rule: The threshold's formula, in words.
         preconditioned: Whether `lambda_max` belongs to the preconditioned Hessian.
         hvps: Hessian-vector products used.
+        stderr: Standard error of `lambda_max` as an estimate for all data, of which the examples are a sample; None
+            where it is not known, as of a single example.
         vector: (P,) the eigenvector; not kept in a run's store.
     """
 
@@ -61,12 +63,13 @@ class Sharpness(Measurement):
     rule: str
     preconditioned: bool
     hvps: int
+    stderr: float | None = None
     vector: np.ndarray | None = not_stored()
 
     def scalars(self) -> dict[str, float]:
-        """Sharpness and, where known, its threshold."""
-        known = {} if self.threshold is None else {"threshold": self.threshold}
-        return {"lambda_max": self.lambda_max, **known}
+        """Sharpness and, where known, its threshold and its standard error."""
+        known = {"threshold": self.threshold, "stderr": self.stderr}
+        return {"lambda_max": self.lambda_max} | {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from landscope.live import watch
+from landscope.live.probes import default_probes
 from landscope.recipes.descent import descend, device
 
 __all__ = ["Config", "digits", "small_cnn", "squared_error", "train"]
+
+_SHARPNESS = 8.0  # weight of the probe this recipe is about: enough to see the sharpness oscillate
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def train(config: Config, runs: Path) -> None:
         optimizer=optimizer,
         overhead=config.overhead,
         examples=1024,
+        probes=[replace(p, weight=_SHARPNESS) if p.name == "sharpness" else p for p in default_probes()],
         total_steps=config.steps,
         recipe="digits",
         config=vars(config),

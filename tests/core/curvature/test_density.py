@@ -116,7 +116,7 @@ def test_warm_start_saves_products(mlp):
         ({"steps": 0}, "steps must be at least 1"),
         ({"spikes": -1}, "spikes must be at least 0"),
         ({"tolerance": 0.0}, "tolerance must be positive"),
-        ({"operator": "fisher"}, "operator must be"),
+        ({"operator": "kfac"}, "operator must be"),
     ],
 )
 def test_what_makes_no_sense_is_refused(mlp, options, message):

@@ -128,7 +128,7 @@ def test_seed_decides_and_global_generator_is_left_alone(mlp):
         ({"k": 0}, "k must be positive"),
         ({"tolerance": 0.0}, "tolerance must be positive"),
         ({"max_products": 2}, "max_products must be at least k = 5"),
-        ({"operator": "fisher"}, "operator must be"),
+        ({"operator": "kfac"}, "operator must be"),
         ({"backend": "arpack"}, "backend must be"),
         ({"start": np.ones(3)}, "start must have shape"),
         ({"start": np.full(125, np.nan)}, "start must be finite"),

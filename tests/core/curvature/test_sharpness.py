@@ -95,3 +95,62 @@ def test_a_stale_start_orthogonal_to_the_leader_is_overcome(objective_of):
 def test_what_makes_no_sense_is_refused(mlp):
     with pytest.raises(ValueError, match="tolerance must be positive"):
         sharpness(mlp.objective, tolerance=-1.0)
+
+
+def curvatures_along(objective, vector, theta=None):
+    """v^T H_i v of each example i, from its own Hessian."""
+    singles = (objective.subset([i]) for i in range(objective.examples))
+    return np.array([float(vector @ single.hessian(theta)(vector)) for single in singles])
+
+
+def test_standard_error_of_few_examples_is_that_of_their_own_curvatures(mlp):
+    few = mlp.objective.sample(8)
+    measured = sharpness(few, tolerance=1e-10)
+    along = curvatures_along(few, torch.from_numpy(measured.vector))
+    assert along.mean() == pytest.approx(measured.lambda_max)
+    assert measured.stderr == pytest.approx(along.std(ddof=1) / np.sqrt(8), rel=1e-6)
+    assert measured.scalars()["stderr"] == measured.stderr
+
+
+def test_standard_error_is_the_scatter_of_the_sharpness_of_resampled_data():
+    """Of a linear model, H_i = 2 x_i x_i^T / C, so that resampling takes no network."""
+    torch.manual_seed(0)
+    x = torch.randn(400, 5).double() * torch.tensor([3.0, 1, 1, 1, 1]).double()
+    model = nn.Linear(5, 1, bias=False).double()
+    measured = sharpness(Objective(model, mse_loss, (x, torch.zeros(400, 1).double())))
+    rows = torch.randint(400, (2000, 400))
+    resampled = torch.linalg.eigvalsh(2 * torch.einsum("rni,rnj->rij", x[rows], x[rows]) / 400)[:, -1]
+    assert measured.stderr == pytest.approx(float(resampled.std()), rel=0.5)
+    along = curvatures_along(Objective(model, mse_loss, (x, torch.zeros(400, 1).double())), torch.eye(5).double()[0])
+    assert measured.stderr == pytest.approx(along.std(ddof=1) / 20, rel=0.5)
+
+
+def test_standard_error_of_preconditioned_sharpness(mlp):
+    few = mlp.objective.sample(7)
+    groups = [{"params": [p], "lr": 0.1 * (i + 1)} for i, p in enumerate(few.model.parameters())]
+    optimizer = torch.optim.SGD(groups)
+    measured = sharpness(few, optimizer, tolerance=1e-10)
+    assert measured.preconditioned
+    scaling = few.layout.flatten(
+        {
+            name: torch.full(shape, (i + 1.0) ** 0.5)
+            for i, (name, shape) in enumerate(zip(few.layout.names, few.layout.shapes, strict=True))
+        }
+    )
+    along = curvatures_along(few, scaling * torch.from_numpy(measured.vector))
+    assert along.mean() == pytest.approx(measured.lambda_max)
+    assert measured.stderr == pytest.approx(along.std(ddof=1) / np.sqrt(7))
+
+
+def test_one_example_and_batch_statistics_have_no_standard_error(objective_of, mlp):
+    measured = sharpness(objective_of(torch.eye(3).double()))
+    assert measured.stderr is None
+    assert set(measured.scalars()) == {"lambda_max"}
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    data = torch.randn(8, 2), torch.randn(8, 1)
+    assert sharpness(Objective(model, mse_loss, data, batch_norm="batch")).stderr is None
+
+
+def test_the_standard_error_costs_one_product_more(mlp):
+    measured = sharpness(mlp.objective)
+    assert measured.provenance.products == measured.hvps + 1

@@ -86,10 +86,13 @@ def test_everything_promised_is_recorded(watched):
     assert run.head().status == "finished"
     assert {frame.name for frame in run.frames()} >= {
         "slice/random", "slice/trajectory", "density", "ntk", "embedding", "sharpness", "snapshot",
+        "sharpness/measures", "quadratic",
     }  # fmt: skip
     assert set(run.scalar_names()) >= {
         "train/loss", "test/loss", "train/accuracy", "test/accuracy", "step/loss", "norm/gradient", "norm/weights",
         "sharpness/lambda_max", "sharpness/threshold", "ntk/eigenvalue.1", "density/trace", "overhead/share",
+        "sharpness/stderr", "sharpness/measures/sam", "sharpness/measures/trace",
+        "sharpness/measures/share_of_the_stability_limit", "quadratic/radius.gradient",
     }  # fmt: skip
     assert not run.events("probe-off")
     assert run.manifest.config["optimizer"]["momentum"] == 0.9
