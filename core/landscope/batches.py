@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map, tree_unflatten
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
-__all__ = ["Batches", "batch_size_of", "collect", "take", "to_device"]
+__all__ = ["Batches", "batch_size_of", "collect", "positions", "take", "to_device"]
 
 logger = logging.getLogger(__name__)
 
@@ -192,6 +192,22 @@ def batch_size_of(batch: Any, target: Callable[[Any], Any] = lambda batch: batch
 
 def _rows(batch: Any) -> set[int]:
     return {leaf.shape[0] for leaf in tree_leaves(batch) if isinstance(leaf, Tensor) and leaf.ndim > 0}
+
+
+def positions(chosen: Tensor | Sequence[int], examples: int) -> Tensor:
+    """Positions (n,) of examples, given as such or as a mask of booleans.
+
+    Raises:
+        ValueError: if a mask has not one entry for each example, or positions are no integers (n,).
+    """
+    where: Tensor = torch.as_tensor(chosen)
+    if where.dtype == torch.bool:
+        if where.shape != (examples,):
+            raise ValueError(f"mask must have shape ({examples},), got {tuple(where.shape)}")
+        return where.nonzero().flatten()
+    if where.numel() and (where.ndim != 1 or where.is_floating_point()):
+        raise ValueError(f"positions must be integers (n,), got {where.dtype} of shape {tuple(where.shape)}")
+    return where
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

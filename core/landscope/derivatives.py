@@ -1,13 +1,22 @@
-"""Second-order products by reverse mode alone, so that every layer with a second derivative will do."""
+"""Derivatives by reverse mode, operators made of them, and how operators are put together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-__all__ = ["Operator", "accumulator", "blockwise", "derivative", "hessian_operator", "pullback_operator"]
+__all__ = [
+    "Operator",
+    "accumulator",
+    "averaged",
+    "blockwise",
+    "derivative",
+    "hessian_operator",
+    "pullback_operator",
+    "rowwise",
+]
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -50,7 +59,7 @@ def hessian_operator(loss: Callable[[Tensor], Tensor], point: Tensor) -> Operato
 def pullback_operator(
     outputs: Callable[[Tensor], Tensor], curvature: Callable[[Tensor], Operator], point: Tensor
 ) -> Operator:
-    """V -> J^T C J v at `point` (P,), with J = d outputs/d theta and a symmetric C (Schraudolph 2002).
+    """J^T C J on blocks (K, P) at `point` (P,), with J = d outputs/d theta and a symmetric C (Schraudolph 2002).
 
     With the Hessian of the loss by the outputs as C it is the generalised Gauss-Newton matrix, with outer products of
     scores a Fisher matrix. J v is the derivative of u -> J^T u, which is linear in u, so that it too takes reverse mode
@@ -81,7 +90,34 @@ def pullback_operator(
         pushed = derivative(pulled, dummy, vector, retain_graph=True)
         return derivative(output, leaf, curved(pushed), retain_graph=True)
 
+    return rowwise(product)
+
+
+def averaged(parts: Callable[[], Iterable[tuple[Operator, float]]], *, single: bool) -> Operator:
+    """The weighted sum of operators on blocks (K, P), accumulated in float64.
+
+    Args:
+        parts: Yields operators with their weights, built anew for each product, so that only one is in memory.
+        single: Whether there is but one, of weight 1, which is then kept.
+    """
+    kept: list[Operator] = []
+
+    def product(block: Tensor) -> Tensor:
+        if single:
+            if not kept:
+                kept.extend(operator for operator, _ in parts())
+            return kept[0](block)
+        total = torch.zeros_like(block, dtype=accumulator(block))
+        for operator, weight in parts():
+            total += weight * operator(block)
+        return total
+
     return product
+
+
+def rowwise(product: Operator) -> Operator:
+    """A product with vectors (P,) as one with blocks (K, P)."""
+    return lambda block: torch.stack([product(vector) for vector in block])
 
 
 def blockwise(product: Operator, size: int) -> Operator:
@@ -100,6 +136,8 @@ def blockwise(product: Operator, size: int) -> Operator:
             raise ValueError(f"vectors must have shape ({size},) or (K, {size}), got {tuple(vectors.shape)}")
         if not vectors.is_floating_point():
             raise ValueError(f"vectors must be floating point, got {vectors.dtype}")
+        if not vectors.numel():
+            return vectors.clone()
         result = product(vectors.reshape(-1, size))
         return result.to(vectors.device, vectors.dtype).reshape(vectors.shape)
 

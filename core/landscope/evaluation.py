@@ -19,7 +19,17 @@ from torch.utils._pytree import tree_leaves, tree_map
 from landscope.isolation import isolated
 from landscope.parameters import tied_names
 
-__all__ = ["Forward", "Loss", "ModelFunction", "default_forward", "default_target", "per_example", "setting", "vmapped"]
+__all__ = [
+    "Forward",
+    "Loss",
+    "ModelFunction",
+    "default_forward",
+    "default_target",
+    "per_example",
+    "quiet",
+    "setting",
+    "vmapped",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -156,12 +166,20 @@ def setting(loss: Loss, name: str, default: Any) -> Any:
     return getattr(loss, name, default)
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within, torch.func says nothing of operators that vmap has to loop over, nor of how it works inside."""
+    with warnings.catch_warnings():
+        for message in ("There is a performance drop", "`torch.jit.script` is dep", "Attempted to insert a get_attr"):
+            warnings.filterwarnings("ignore", message=message)
+        yield
+
+
 def vmapped(function: Callable[..., Any], in_dims: Any = 0) -> Callable[..., Any]:
-    """torch.func.vmap, quiet about operators that it has to loop over."""
+    """torch.func.vmap, quietly."""
 
     def call(*arguments: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="There is a performance drop")
+        with quiet():
             return vmap(function, in_dims=in_dims)(*arguments)
 
     return call

@@ -11,9 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from landscope.batch_norm import BATCH_NORM_POLICIES, BatchNormPolicy, recomputed_buffers
-from landscope.batches import batch_size_of, collect, to_device
-from landscope.derivatives import Operator, accumulator, blockwise, derivative, hessian_operator, pullback_operator
+from landscope.batches import batch_size_of, collect, positions, to_device
+from landscope.derivatives import (
+    Operator,
+    accumulator,
+    averaged,
+    blockwise,
+    derivative,
+    hessian_operator,
+    pullback_operator,
+)
 from landscope.evaluation import Forward, Loss, ModelFunction, default_target, per_example
+from landscope.hessian_products import Backend, Chosen, HessianProducts
 from landscope.isolation import activations_kept, autograd_tensors
 from landscope.parameters import ParameterLayout
 from landscope.points import PointEvaluator, averages
@@ -80,8 +89,7 @@ class Objective:
         self.batch_norm: BatchNormPolicy = batch_norm
         self.split = split
         self.layout = ParameterLayout.of(self.model, parameters)
-        self.work = Work()
-        self._points = self._evaluator()
+        self.work, self._points, self._chosen = Work(), self._evaluator(), Chosen()
         with self.function.isolated():
             batches = collect(data, batch_size=batch_size, examples=examples, target=target)
         self.batches = batches.resident(self.layout.device)
@@ -113,13 +121,7 @@ class Objective:
         Raises:
             ValueError: if nothing is chosen, a position is no integer or out of range, or a mask has the wrong length.
         """
-        chosen = torch.as_tensor(chosen)
-        if chosen.dtype == torch.bool:
-            if chosen.shape != (self.examples,):
-                raise ValueError(f"mask must have shape ({self.examples},), got {tuple(chosen.shape)}")
-            chosen = chosen.nonzero().flatten()
-        elif chosen.numel() and (chosen.ndim != 1 or chosen.is_floating_point()):
-            raise ValueError(f"positions must be integers (n,), got {chosen.dtype} of shape {tuple(chosen.shape)}")
+        chosen = positions(chosen, self.examples)
         with autograd_tensors():
             return self._derived(batches=self.batches.select(chosen.cpu()))
 
@@ -177,7 +179,7 @@ class Objective:
         derived = copy(self)
         for name, value in changes.items():
             setattr(derived, name, value)
-        derived.work, derived._points = Work(), derived._evaluator()
+        derived.work, derived._points, derived._chosen = Work(), derived._evaluator(), Chosen()
         return derived
 
     # Values
@@ -272,63 +274,52 @@ class Objective:
                 gradient += share * derivative(loss, leaf)
             return value, gradient.to(point.dtype)
 
-    def hessian(self, theta: Tensor | None = None) -> Operator:
+    def hessian(self, theta: Tensor | None = None, *, backend: Backend = "auto") -> Operator:
         """The Hessian of L at theta as a function from vectors (P,) or blocks (K, P) to the same shape.
 
-        Reverse over reverse: H v = d(g . v)/d theta. With a single batch the graph of g is built once and shared by
-        all products (Pearlmutter 1994 in that order); with several it is built anew, so that only one is in memory.
+        With a single batch what products have in common is computed once, with several anew for each block, so that
+        only one is in memory.
+
+        Args:
+            theta: Where, (P,).
+            backend: One of `landscope.hessian_products`; "auto" finds the fastest where many products are wanted.
         """
-
-        def of_batch(point: Tensor, batch: Any, _: int) -> Operator:
-            return hessian_operator(lambda theta: self._loss(theta, batch), point)
-
-        return self._operator(theta, of_batch)
+        products = HessianProducts(backend, self._chosen, self.work, single=len(self.batches.items) == 1)
+        return self.operator(lambda point, batch, _: products.at(lambda theta: self._loss(theta, batch), point), theta)
 
     def ggn(self, theta: Tensor | None = None) -> Operator:
         """The generalised Gauss-Newton matrix J^T (d^2 loss / d output^2) J at theta, as `hessian` is given."""
 
-        def curvature(output: Tensor, batch: Any, _: int) -> Operator:
-            return hessian_operator(lambda output: self.loss(output, self.target(batch)), output)
+        def of_batch(point: Tensor, batch: Any, _: int) -> Operator:
+            def curvature(output: Tensor) -> Operator:
+                return hessian_operator(lambda output: self.loss(output, self.target(batch)), output)
 
-        return self.pullback(curvature, theta)
+            return pullback_operator(lambda theta: self.function(self.layout.unflatten(theta), batch), curvature, point)
 
-    def pullback(self, curvature: Callable[[Tensor, Any, int], Operator], theta: Tensor | None = None) -> Operator:
-        """The mean over batches of J^T C J at theta, as `hessian` is given; J is the Jacobian of a batch's outputs.
+        return self.operator(of_batch, theta)
 
-        J v comes from differentiating u -> J^T u in reverse (Schraudolph 2002), so that every layer with a first
-        derivative will do.
+    def operator(self, of_batch: Callable[[Tensor, Any, int], Operator], theta: Tensor | None = None) -> Operator:
+        """The mean over batches of operators at theta, as `hessian` is given.
 
         Args:
-            curvature: C for the outputs of a batch, the batch and its number; the same at every call.
-            theta: Where, (P,).
+            of_batch: An operator on blocks (K, P) for a point (P,), a batch and its number; the same at every call.
+            theta: Where.
         """
-
-        def of_batch(point: Tensor, batch: Any, number: int) -> Operator:
-            return pullback_operator(
-                lambda theta: self.function(self.layout.unflatten(theta), batch),
-                lambda output: curvature(output, batch, number),
-                point,
-            )
-
-        return self._operator(theta, of_batch)
-
-    def _operator(self, theta: Tensor | None, of_batch: Callable[[Tensor, Any, int], Operator]) -> Operator:
         self._need_derivatives()
         with autograd_tensors():
             point = self._point(theta).clone()
-        shared: list[Operator] = []
+
+        def parts() -> Iterator[tuple[Operator, float]]:
+            for number, (batch, share) in enumerate(self._shares()):
+                yield of_batch(point, batch, number), share
+
+        mean = averaged(parts, single=len(self.batches.items) == 1)
 
         def product(block: Tensor) -> Tensor:
             with self._differentiating():
-                total = torch.zeros_like(block, dtype=accumulator(point), device=point.device)
-                for number, (batch, share) in enumerate(self._shares()):
-                    operator = shared[0] if shared else of_batch(point, batch, number)
-                    if len(self.batches.items) == 1 and not shared:
-                        shared.append(operator)
-                    for row, vector in zip(total, block.to(point.device), strict=True):
-                        row += share * operator(vector)
                 self.work.products += len(block)
-            return total
+                self.work.backend = ""
+                return mean(block.to(point.device))
 
         return blockwise(product, self.layout.size)
 

@@ -17,11 +17,19 @@ __all__ = ["Meter", "Work"]
 
 @dataclass
 class Work:
-    """What measuring has cost, in units of one pass over the objective's data."""
+    """What measuring has cost, in units of one pass over the objective's data.
+
+    Attributes:
+        forwards: Values.
+        gradients: Gradients.
+        products: Products with the Hessian, or another operator.
+        backend: By which way of differentiating the last Hessian products were taken.
+    """
 
     forwards: float = 0.0
     gradients: float = 0.0
     products: float = 0.0
+    backend: str = ""
 
 
 @dataclass
@@ -37,8 +45,9 @@ class Meter:
     def provenance(self, method: str, *, seed: int | None = None) -> Provenance:
         """The provenance of what was measured since the meter began."""
         objective, work, before = self.objective, self.objective.work, self._before
+        backend = work.backend if work.products > before.products else ""
         return Provenance(
-            method=method,
+            method=f"{method}; Hessian products: {backend}" if backend else method,
             split=objective.split,
             examples=objective.examples,
             parameters=objective.layout.size,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from landscope.curvature.probes import private_generator
-from landscope.derivatives import Operator, derivative, hessian_operator
+from landscope.derivatives import Operator, derivative, hessian_operator, pullback_operator
 from landscope.evaluation import per_example
 from landscope.objective import Objective
 
@@ -59,7 +60,7 @@ def fisher(objective: Objective, theta: Tensor | None = None, *, samples: int = 
         scores = precision.sqrt() * _normal(output, samples, generator)
         return _outer_products(scores, tuple(range(1, output.ndim)), len(output))
 
-    return objective.pullback(curvature, theta)
+    return _pullback(objective, curvature, theta)
 
 
 def empirical_fisher(objective: Objective, theta: Tensor | None = None) -> Operator:
@@ -82,7 +83,22 @@ def empirical_fisher(objective: Objective, theta: Tensor | None = None) -> Opera
         losses = per_example(objective.loss, cut, objective.target(batch), size)
         return _outer_products(derivative(losses.sum(), cut).unsqueeze(0), tuple(range(1, output.ndim)), size)
 
-    return objective.pullback(curvature, theta)
+    return _pullback(objective, curvature, theta)
+
+
+def _pullback(
+    objective: Objective, curvature: Callable[[Tensor, Any, int], Operator], theta: Tensor | None
+) -> Operator:
+    """J^T C J, with C for the outputs of a batch, that batch and its number."""
+
+    def of_batch(point: Tensor, batch: Any, number: int) -> Operator:
+        def outputs(theta: Tensor) -> Tensor:
+            result: Tensor = objective.function(objective.layout.unflatten(theta), batch)
+            return result
+
+        return pullback_operator(outputs, lambda output: curvature(output, batch, number), point)
+
+    return objective.operator(of_batch, theta)
 
 
 def _outer_products(scores: Tensor, over: tuple[int, ...], count: Tensor | int) -> Operator:
