@@ -117,6 +117,46 @@ EXPLANATIONS = {
             "Cohen et al.: Adaptive Gradient Methods at the Edge of Stability. 2022, arXiv:2207.14484",
         ),
     ),
+    "sharpness/measures": Explanation(
+        "Measures of sharpness",
+        "What papers call sharpness, by each of its definitions, at the same weights and on the same examples: they "
+        "need not agree, and which one foretells generalisation depends on the network and its training.",
+        "SAM(ρ) = max over |e| ≤ ρ of L(θ + e) − L(θ)",
+        (
+            "The error behind a value is a standard error where the measure is random, and a bound where it is "
+            "iterated; worst cases are what ascent finds, and so lower bounds.",
+            "Eigenvalues and trace change when the weights are rescaled without changing the function; adaptive "
+            "measures do not (Kwon et al.).",
+            "The curves below are the rise of the loss within balls of growing radius ρ: after one step of ascent, as "
+            "SAM takes it, and after several. Where they part, one step no longer finds the worst.",
+        ),
+        (
+            "Foret, Kleiner, Mobahi, Neyshabur: Sharpness-Aware Minimization. ICLR 2021, arXiv:2010.01412",
+            "Kwon, Kim, Park, Choi: ASAM, Adaptive Sharpness-Aware Minimization. ICML 2021, arXiv:2102.11600",
+            "Andriushchenko, Croce, Müller, Hein, Flammarion: A Modern Look at the Relationship between Sharpness and "
+            "Generalization. ICML 2023, arXiv:2302.07011",
+            "Keskar et al.: On Large-Batch Training for Deep Learning. ICLR 2017, arXiv:1609.04836",
+        ),
+    ),
+    "sharpness/taylor": Explanation(
+        "The quadratic model of the loss",
+        "The loss along some directions through the present weights, and what its slope and curvature there promise "
+        "of it. Edge of stability, step sizes and second-order optimisers are all reasoned about with the latter.",
+        "Q(s) = L + s g·u + ½ s² uᵀHu",
+        (
+            "Solid is the loss, dashed its quadratic model. They touch at the weights, distance zero.",
+            "Within the shaded stretch the model is right to the stated share of how much the loss changes; where "
+            "nothing is shaded and the lines agree it holds over all that was measured.",
+            "A model that fails within a step of the optimiser says nothing of where that step ends.",
+            "A loss that stays below its model away from the weights bends back: steps that overshoot come to rest "
+            "instead of diverging, as they do at the edge of stability.",
+        ),
+        (
+            "Damian, Nichani, Lee: Self-Stabilization, the Implicit Bias of Gradient Descent at the Edge of "
+            "Stability. ICLR 2023, arXiv:2209.15594",
+            "Martens: New Insights and Perspectives on the Natural Gradient Method. JMLR 2020, arXiv:1412.1193",
+        ),
+    ),
     "norms": Explanation(
         "Gradient and weights",
         "The Euclidean length of the gradient of the loss and of all weights together.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from landscope.figures.scatter import embedding_layout
 from landscope.figures.spectra import density_layout, waterfall_layout
 from landscope.figures.surfaces import plane_layout
-from landscope_app.views import Panel, Series, View, lines
+from landscope_app.views import Panel, Series, View, lines, plain_layout
 
 __all__ = ["PANELS"]
 
@@ -62,6 +62,23 @@ PANELS = (
                 ),
                 frames=("sharpness",),
             ),
+            View(
+                "measures",
+                "measures of sharpness",
+                "Its definitions side by side; below, SAM over its radius.",
+                lambda colours: plain_layout("radius ρ (of the weights)", "rise of the loss", colours),
+                drawer="measures",
+                frames=("sharpness/measures",),
+            ),
+            View(
+                "taylor",
+                "the quadratic model",
+                "Where the loss leaves the parabola of its curvature.",
+                lambda colours: plain_layout("distance (of the weights)", "loss", colours),
+                label="Taylor",
+                drawer="taylor",
+                frames=("quadratic",),
+            ),
         ),
     ),
     Panel(
@@ -96,7 +113,7 @@ PANELS = (
             View(
                 "waterfall",
                 "the Hessian's spectrum",
-                "All eigenvalues through training; above the dashed limit steps overshoot.",
+                "All eigenvalues at every step; dashed is the limit.",
                 waterfall_layout,
                 label="through training",
                 drawer="waterfall",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from landscope.figures.lines import series_layout
-from landscope.figures.theme import LIGHT, Theme
+from landscope.figures.theme import LIGHT, Theme, template
 
-__all__ = ["Panel", "Series", "View", "lines"]
+__all__ = ["Panel", "Series", "View", "lines", "plain_layout"]
 
 
 @dataclass(frozen=True)
@@ -120,3 +120,13 @@ def lines(name: str, subject: str, summary: str, rows: tuple[tuple[str, str], ..
         return series_layout([(axis, scale == "log") for axis, scale in rows], colours)
 
     return View(name, subject, summary, axes, rows=rows, **rest)
+
+
+def plain_layout(across: str, up: str, colours: Theme) -> dict[str, Any]:
+    """Two empty axes with their names."""
+    return {
+        "template": template(colours),
+        "xaxis": {"title": {"text": across}},
+        "yaxis": {"title": {"text": up}},
+        "showlegend": False,
+    }

@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from landscope.measurements import NTK, Measurement, Projection, Provenance, Sharpness, Slice2D, SpectralDensity
+from landscope.measurements import (
+    NTK,
+    Measurement,
+    Projection,
+    Provenance,
+    QuadraticModel,
+    Sharpness,
+    SharpnessMeasures,
+    Slice2D,
+    SpectralDensity,
+)
 from landscope.runs import RunWriter
 
 LEARNING_RATE = 0.05
@@ -35,6 +45,11 @@ def sharpness_at(step: float, steps: int, noise: float = 0.0) -> float:
     threshold = 2 / LEARNING_RATE
     rise = 4 + 1.1 * threshold * (1 - np.exp(-4 * step / steps))
     return float(min(rise, threshold * (1 + 0.05 * noise)))
+
+
+def stderr_at(step: float, steps: int) -> float:
+    """The standard error of the sharpness over the examples."""
+    return 0.03 * sharpness_at(step, steps) + 0.1
 
 
 PLANES = {
@@ -145,6 +160,84 @@ def density_at(step: int, steps: int, rng: np.random.Generator) -> SpectralDensi
     )
 
 
+def quadratic_at(step: int, steps: int) -> QuadraticModel:
+    """Parabolas that bend away by a cubic and a quartic term, along four directions."""
+    train, _ = losses(step, steps)
+    top = sharpness_at(step, steps)
+    slopes = np.array([0.02, 0.01, 3 * train, 0.001])
+    curvatures = np.array([top, -0.08 * top, 0.5 * top, 0.02 * top])
+    cubic, quartic = np.array([-0.6, 0.4, 0.5, 0.0]) * np.abs(curvatures), np.array([-0.3, 0.9, 0.2, 0.0]) * top
+
+    def change(s: np.ndarray) -> np.ndarray:
+        return np.asarray(s * slopes[:, None] + s**2 * curvatures[:, None] / 2)
+
+    def bend(s: np.ndarray) -> np.ndarray:
+        return np.asarray(s**3 * cubic[:, None] + s**4 * quartic[:, None])
+
+    tolerance, r = 0.1, np.linspace(1e-3, 1, 1000)
+    s = np.tile(r, (4, 1))
+    wrong = np.maximum(np.abs(bend(s)), np.abs(bend(-s)))
+    whole = np.maximum(np.abs(change(s) + bend(s)), np.abs(change(-s) + bend(-s)))
+    fails = np.maximum.accumulate(wrong, 1) > tolerance * np.maximum.accumulate(whole, 1)
+    radii = np.where(fails.any(1), r[fails.argmax(1)], np.inf)
+    distances = np.where(np.isfinite(radii), 2 * radii, 1.0)[:, None] * np.linspace(-1, 1, 33)
+    return QuadraticModel(
+        provenance=source("Taylor polynomial along 4 directions", step, 0.2, products=40),
+        names=("sharpest eigenvector", "most negative", "gradient", "random"),
+        distances=distances,
+        losses=train + change(distances) + bend(distances),
+        predictions=train + change(distances),
+        slopes=slopes,
+        curvatures=curvatures,
+        radii=radii,
+        tolerance=tolerance,
+    )
+
+
+def measures_at(step: int, steps: int) -> SharpnessMeasures:
+    """What a landscape of that sharpness would give by several definitions."""
+    train, _ = losses(step, steps)
+    top = sharpness_at(step, steps)
+    rho = 0.05 * np.array([0.25, 0.5, 1.0, 2.0, 4.0])
+    one_step, multi_step = 3 * train * rho + 0.2 * top * rho**2, 3 * train * rho + 0.5 * top * rho**2
+    rows = (
+        ("largest eigenvalue", "lambda_max(H)", top, 1e-3 * top, ""),
+        ("least eigenvalue", "lambda_min(H)", -0.08 * top, 1e-3 * top, ""),
+        ("trace", "tr H", 4.4 * top, 0.1 * top, "10 probes"),
+        (
+            "share of the stability limit",
+            "lambda_max(H) / limit",
+            top * LEARNING_RATE / 2,
+            1e-3,
+            f"limit 2 / lr = {2 / LEARNING_RATE:g}",
+        ),
+        ("SAM", "max L(w + e) - L(w), |e| <= rho", multi_step[2], np.nan, "rho = 0.05, 20 steps"),
+        ("SAM one step", "L(w + rho g/|g|) - L(w)", one_step[2], np.nan, "rho = 0.05"),
+        ("adaptive worst case", "max L(w + e) - L(w), |e / |w|| <= rho", 0.8, np.nan, "rho = 0.5, 20 steps"),
+        (
+            "adaptive average case",
+            "mean L(w + e) - L(w), e ~ N(0, s^2 w^2)",
+            2e-4 * top,
+            3e-5 * top,
+            "s = 0.05, 20 draws",
+        ),
+        ("epsilon-sharpness", "100 (max L(w + e) - L(w)) / (1 + L(w))", 0.3 * top, np.nan, "epsilon = 0.001, 20 steps"),
+        ("m-sharpness", "mean over batches of max L_B(w + e) - L_B(w)", 2 * multi_step[2], 0.01, "rho = 0.05, m = 16"),
+    )
+    names, symbols, values, errors, settings = zip(*rows, strict=True)
+    return SharpnessMeasures(
+        provenance=source("projected ascent, 20 steps; Lanczos; random signs", step, 1.1, gradients=140),
+        names=names,
+        symbols=symbols,
+        values=np.array(values),
+        errors=np.array(errors),
+        settings=settings,
+        rho=rho,
+        sam_one_step=one_step,
+        sam_multi_step=multi_step,
+    )
+
+
 def kernel_at(step: int, steps: int) -> NTK:
     """A spectrum that decays as a power; its leading values grow while features are learned."""
     rank = np.arange(1, 65)
@@ -202,6 +295,8 @@ def frames_at(step: int, steps: int, classes: int, rng: np.random.Generator) -> 
     for plane in ("random", "hessian"):
         yield f"slice/{plane}", slice_at(step, steps, plane)
     yield "density", density_at(step, steps, rng)
+    yield "quadratic", quadratic_at(step, steps)
+    yield "sharpness/measures", measures_at(step, steps)
     yield "ntk", kernel_at(step, steps)
     yield "embedding", embedding_at(step, steps, classes)
     yield (
@@ -215,6 +310,7 @@ def frames_at(step: int, steps: int, classes: int, rng: np.random.Generator) -> 
             rule="2 / lr",
             preconditioned=False,
             hvps=6,
+            stderr=stderr_at(step, steps),
         ),
     )
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from landscope.measurements import SpectralDensity
+from landscope.measurements import QuadraticModel, SharpnessMeasures, SpectralDensity
 from landscope.runs import Run, RunWriter, open_run
-from tests.browser.conftest import until
-from tests.browser.synthetic import sharpness_at
+from tests.browser.conftest import HOSTILE, Watcher, opened, until
+from tests.browser.synthetic import measures_at, quadratic_at, sharpness_at, stderr_at
 
 pytestmark = pytest.mark.browser
 
@@ -37,6 +37,14 @@ def run(recorded: Path) -> Run:
     return open_run(max(folder.name for folder in recorded.iterdir()), root=recorded)
 
 
+@pytest.fixture(scope="module")
+def shared(context: BrowserContext, listing: str) -> Iterator[tuple[Page, Watcher]]:
+    """A page of the newest finished run, of which tests choose views and step."""
+    page, watcher = opened(context, f"{listing}/run/latest?step=800")
+    yield page, watcher
+    page.close()
+
+
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[RunWriter]:
     made = RunWriter.create(tmp_path, name="few", recipe="synthetic", config={})
@@ -50,7 +58,7 @@ def test_a_view_is_kept_in_the_address(latest: str, visit: Callable) -> None:
     chooser(page, "Hessian spectrum").get_by_text("through training").click()
     until(page, f"{graph('spectrum')}.data[0].type === 'heatmap'")
     expect(page).to_have_url(re.compile(r"\?spectrum=waterfall$"))
-    expect(page.locator('[data-summary="spectrum"]')).to_contain_text("through training")
+    expect(page.locator('[data-summary="spectrum"]')).to_contain_text("at every step")
     page.get_by_role("button", name="Explain: Hessian spectrum").click()
     expect(page.get_by_role("dialog")).to_contain_text("a column each")
     page.reload()
@@ -69,8 +77,9 @@ def test_a_view_is_kept_in_the_address(latest: str, visit: Callable) -> None:
     assert watcher.errors == []
 
 
-def test_waterfall_draws_the_densities(run: Run, latest: str, visit: Callable) -> None:
-    page, watcher = visit(f"{latest}?spectrum=waterfall&step=700")
+def test_waterfall_draws_the_densities(run: Run, shared: tuple[Page, Watcher]) -> None:
+    page, watcher = shared
+    chooser(page, "Hessian spectrum").get_by_text("through training").click()
     steps = [frame.step for frame in run.frames("density")]
     uncovered(page, "spectrum")
     expect(page.locator('[data-provenance="spectrum"]')).to_contain_text(f" {len(steps)} columns")
@@ -110,11 +119,126 @@ def test_waterfall_draws_the_densities(run: Run, latest: str, visit: Callable) -
     assert watcher.errors == []
 
 
+def test_sharpness_has_a_band_of_two_standard_errors(run: Run, shared: tuple[Page, Watcher]) -> None:
+    page, watcher = shared
+    page.evaluate("landscope.view.set({ step: 800 })")
+    uncovered(page, "sharpness")
+    steps, values = run.scalars("sharpness/lambda_max")
+    errors = np.array([stderr_at(step, 2000) for step in steps])
+    (band,) = page.evaluate(
+        f"{graph('sharpness')}.data.filter(({{ fill }}) => fill === 'toself').map(({{ x, y }}) => ({{ x, y }}))"
+    )
+    assert band["x"] == [*steps, *steps[::-1], None]
+    assert band["y"][: len(steps)] == pytest.approx(values + 2 * errors)
+    assert band["y"][len(steps) : -1] == pytest.approx((values - 2 * errors)[::-1])
+    at = steps.tolist().index(800)
+    expect(page.locator('[data-readout="sharpness"]')).to_contain_text(f"λ max {values[at]:.1f} ± {errors[at]:.1f}")
+    low, high = page.evaluate(f"{graph('sharpness')}._fullLayout.yaxis.range")
+    assert low < 0
+    assert high > (values + 2 * errors).max()
+    assert watcher.errors == []
+
+
+def test_table_says_what_was_measured(run: Run, shared: tuple[Page, Watcher]) -> None:
+    page, watcher = shared
+    page.keyboard.press("End")
+    chooser(page, "Sharpness").get_by_text("measures").click()
+    expect(page.locator('[data-provenance="sharpness"]')).to_contain_text("step 2,000 ")
+    uncovered(page, "sharpness")
+    measured = run.measurement("sharpness/measures")
+    assert isinstance(measured, SharpnessMeasures)
+    rows = [row.all_inner_texts() for row in page.locator('[data-table="sharpness"] tbody tr').all()]
+    cells = [[cell for text in row for cell in text.split("\t")] for row in rows]
+    assert [row[0] for row in cells] == list(measured.names)
+    assert [row[2] for row in cells] == list(measured.symbols)
+    assert [row[3] for row in cells] == list(measured.settings)
+    for (_, shown, *_), value, error in zip(cells, measured.values, measured.errors, strict=True):
+        number, _, spread = shown.replace("−", "-").partition(" ± ")
+        assert float(number) == pytest.approx(value, rel=5e-3)
+        assert bool(spread) == bool(np.isfinite(error))
+        assert not spread or float(spread) == pytest.approx(error, rel=5e-2)
+    several, one = page.evaluate(f"{graph('sharpness')}.data.map(({{ x, y }}) => ({{ x, y }}))")
+    assert several["x"] == one["x"] == pytest.approx(measured.rho)
+    assert several["y"] == pytest.approx(measured.sam_multi_step)
+    assert one["y"] == pytest.approx(measured.sam_one_step)
+    # The graph has the room that the table leaves, and that again without the table.
+    heights = "['table', 'cover'].map((part) => document.querySelector(`[data-${part}=sharpness]`).offsetHeight)"
+    full = page.evaluate("document.querySelector('#panel-sharpness .plot').clientHeight")
+    height = f"{graph('sharpness')}._fullLayout.height"
+    table = page.evaluate(heights)[0]
+    assert 0.3 * full < table < 0.7 * full
+    until(page, f"Math.abs({height} - {full - table}) < 2")
+    chooser(page, "Sharpness").get_by_text("history").click()
+    until(page, f"Math.abs({height} - {full}) < 2")
+    expect(page.locator('[data-table="sharpness"]')).to_be_hidden()
+    assert watcher.errors == []
+
+
+def test_quadratic_model_is_drawn_along_every_direction(run: Run, shared: tuple[Page, Watcher]) -> None:
+    page, watcher = shared
+    page.evaluate("landscope.view.set({ step: 800 })")
+    chooser(page, "Sharpness").get_by_text("Taylor").click()
+    expect(page.locator('[data-provenance="sharpness"]')).to_contain_text("step 800 ")
+    uncovered(page, "sharpness")
+    model = run.measurement("quadratic", 800)
+    assert isinstance(model, QuadraticModel)
+    traces = page.evaluate(f"{graph('sharpness')}.data.map(({{ x, y, xaxis, line }}) => ({{ x, y, xaxis, line }}))")
+    assert len(traces) == 2 * len(model.names)
+    for index in range(len(model.names)):
+        solid, dashed = traces[2 * index : 2 * index + 2]
+        assert solid["xaxis"] == dashed["xaxis"] == ("x" if index == 0 else f"x{index + 1}")
+        assert solid["x"] == dashed["x"] == pytest.approx(model.distances[index])
+        assert solid["y"] == pytest.approx(model.losses[index])
+        assert dashed["y"] == pytest.approx(model.predictions[index])
+        assert (solid["line"].get("dash", "solid"), dashed["line"]["dash"]) == ("solid", "dash")
+    shapes = page.evaluate(f"{graph('sharpness')}.layout.shapes.map(({{ xref, x0, x1 }}) => [xref, x0, x1])")
+    held = [(index, radius) for index, radius in enumerate(model.radii) if np.isfinite(radius)]
+    assert 0 < len(held) < len(model.radii)
+    assert [shape[0] for shape in shapes] == ["x" if index == 0 else f"x{index + 1}" for index, _ in held]
+    assert [shape[1:] for shape in shapes] == [pytest.approx([-radius, radius]) for _, radius in held]
+    assert watcher.errors == []
+
+
+def test_hostile_words_of_measurements_are_text(writer: RunWriter, serve: Callable, visit: Callable) -> None:
+    model, measures = quadratic_at(600, 1000), measures_at(600, 1000)
+    count = len(measures.names)
+    broken = measures.sam_one_step.copy()
+    broken[2:] = np.inf
+    writer.measurement(600, "quadratic", model.replaced(names=(HOSTILE, *model.names[1:])))
+    writer.measurement(
+        600,
+        "sharpness/measures",
+        measures.replaced(
+            names=(HOSTILE,) * count,
+            symbols=(HOSTILE,) * count,
+            settings=(HOSTILE,) * count,
+            values=np.array([np.nan, np.inf, -np.inf, *measures.values[3:]]),
+            sam_one_step=broken,
+        ),
+    )
+    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?sharpness=taylor")
+    uncovered(page, "sharpness")
+    expect(page.locator("#graph-sharpness")).to_contain_text("<img src=x")
+    # Of three views the first has nothing to show, and the others are offered all the same.
+    chooser(page, "Sharpness").get_by_text("measures").click()
+    table = page.locator('[data-table="sharpness"]')
+    expect(table.locator("tbody th").first).to_have_text(HOSTILE)
+    assert table.locator("tbody .number").all_inner_texts()[:3] == ["not finite", "∞", "−∞"]
+    uncovered(page, "sharpness")
+    assert page.evaluate(f"{graph('sharpness')}.data[1].y.slice(2)") == [None, None, None]
+    chooser(page, "Sharpness").get_by_text("history").click()
+    expect(page.locator('[data-cover="sharpness"]')).to_be_visible()
+    assert page.evaluate("document.body.dataset.hacked") is None
+    assert page.locator("img[src=x]").count() == 0
+    assert watcher.errors == []
+
+
 def test_views_that_a_run_has_not_are_not_offered(writer: RunWriter, serve: Callable, visit: Callable) -> None:
     writer.scalars(0, {"train/loss": 1.0})
     writer.close("finished")
     page, watcher = visit(f"{serve(writer.path.parent)}/run/latest")
     expect(page.locator('[data-cover="spectrum"]')).to_have_text("not measured in this run")
     assert page.evaluate("landscope.plan.expects(['density'])") is False
-    expect(page.locator('[data-views="spectrum"]')).to_be_hidden()
+    for name in ("spectrum", "sharpness"):
+        expect(page.locator(f'[data-views="{name}"]')).to_be_hidden()
     assert watcher.errors == []

@@ -230,7 +230,7 @@ def sequential(count: int, colours: Theme) -> list[str]:
 
 def shades(colours: Theme) -> list[tuple[float, str]]:
     """A colour scale of one hue, from nothing to much: background, first series, text."""
-    return [(0.0, colours.surface), (0.6, colours.first), (1.0, colours.text)]
+    return [(0.0, colours.surface), (0.8, colours.first), (1.0, colours.text)]
 
 
 def _triple(text: str) -> tuple[float, ...]:
