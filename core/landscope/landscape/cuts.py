@@ -158,7 +158,7 @@ class _Evaluation:
         with objective.measuring():
             yield
         self._seconds += time.perf_counter() - began
-        for name in vars(self._work):
+        for name in ("forwards", "gradients", "products"):
             spent = getattr(objective.work, name) - getattr(before, name)
             setattr(self._work, name, getattr(self._work, name) + spent)
 
