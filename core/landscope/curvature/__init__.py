@@ -1,7 +1,7 @@
 """Curvature of an objective: eigenvalues, spectral density, trace, and sharpness against the optimiser's limit."""
 
 from landscope.curvature.comparison import sharpness_measures
-from landscope.curvature.hutchinson import trace
+from landscope.curvature.diagonals import diagonal
 from landscope.curvature.operators import OperatorName, block_diagonal, curvature_operator, preconditioned_operator
 from landscope.curvature.preconditioned import sharpness
 from landscope.curvature.quadrature import density
@@ -9,6 +9,7 @@ from landscope.curvature.scores import empirical_fisher, fisher
 from landscope.curvature.spectrum import eigenvalues
 from landscope.curvature.stability import StabilityRule, stability_rule
 from landscope.curvature.taylor import quadratic_model
+from landscope.curvature.traces import trace
 
 __all__ = [
     "OperatorName",
@@ -16,6 +17,7 @@ __all__ = [
     "block_diagonal",
     "curvature_operator",
     "density",
+    "diagonal",
     "eigenvalues",
     "empirical_fisher",
     "fisher",

@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from landscope.curvature.ascent import Neighbourhood, fine_enough, highest_rise
-from landscope.curvature.hutchinson import trace
 from landscope.curvature.lanczos import RitzPairs, leading_eigenpairs
 from landscope.curvature.operators import start_vector, zero_vector
 from landscope.curvature.preconditioned import sharpness
 from landscope.curvature.probes import gaussian_probes, private_generator
 from landscope.curvature.stability import stability_rule
+from landscope.curvature.traces import trace
 from landscope.measurements import SharpnessMeasures
 from landscope.objective import Objective
 

@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from landscope.figures.connectivity import barriers_figure, connection_figure
+from landscope.figures.estimates import diagonal_figure
 from landscope.figures.lines import collapse_figure, series_figure, sharpness_figure, trace_figure
 from landscope.figures.sampling import convergence_figure, curvature_lines_figure, ensemble_figure
 from landscope.figures.scatter import embedding_figure
@@ -23,6 +24,7 @@ from landscope.measurements import (
     Collapse,
     Connection,
     CurvatureMap,
+    Diagonal,
     Eigenvalues,
     Ensemble,
     MeanCurvature,
@@ -52,6 +54,7 @@ _BUILDERS: dict[type[Measurement], Any] = {
     Eigenvalues: eigenvalues_figure,
     Sharpness: sharpness_figure,
     Trace: trace_figure,
+    Diagonal: diagonal_figure,
     NTK: kernel_figure,
     Projection: embedding_figure,
     Collapse: collapse_figure,

@@ -75,9 +75,14 @@ def sharpness_figure(sharpness: Sharpness, colours: Theme) -> go.Figure:
 
 
 def trace_figure(trace: Trace, colours: Theme) -> go.Figure:
-    """The trace with its standard error over the probes."""
-    name = f"trace of the {trace.operator} (loss / parameter²)"
-    return _numbers([f"{trace.probes} probes"], [trace.value], [trace.stderr], name, colours)
+    """The trace and, where known, the Frobenius norm, with their standard errors over the probes."""
+    found = {"trace": (trace.value, trace.stderr)}
+    if trace.frobenius is not None:
+        found["Frobenius norm"] = (trace.frobenius, trace.frobenius_stderr or 0.0)
+    values, errors = (list(column) for column in zip(*found.values(), strict=True))
+    name = f"of the {trace.operator} (loss / parameter²)"
+    how = "exact" if trace.method == "exact" else f"{trace.method}, {trace.probes} probes"
+    return _numbers(list(found), values, errors, name, colours).update_layout(title={"text": how})
 
 
 def collapse_figure(collapse: Collapse, colours: Theme) -> go.Figure:

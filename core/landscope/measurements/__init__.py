@@ -3,6 +3,7 @@
 from landscope.measurements.base import Measurement, Provenance
 from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
+from landscope.measurements.estimates import Diagonal
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
@@ -16,6 +17,7 @@ __all__ = [
     "Collapse",
     "Connection",
     "CurvatureMap",
+    "Diagonal",
     "Eigenvalues",
     "Ensemble",
     "MeanCurvature",

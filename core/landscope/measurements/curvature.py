@@ -124,13 +124,16 @@ class SpectralDensity(Measurement):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trace(Measurement):
-    """The trace of a symmetric operator, estimated with random probes.
+    """The trace of a symmetric operator A and its Frobenius norm, estimated with random probes or exact.
 
     Attributes:
-        value: The estimate.
-        stderr: Its standard error over the probes.
-        probes: Number of probes.
+        value: The estimate of tr A.
+        stderr: Its standard error over the probes; 0 where it is exact.
+        probes: Number of random vectors; 0 where it is exact.
         operator: "hessian", "ggn" or another operator's name.
+        method: "hutchinson", "hutch++", "xtrace", "krylov" or "exact".
+        frobenius: ||A||_F, the root of the sum of all squared eigenvalues; None where it was not taken.
+        frobenius_stderr: Its standard error over the probes.
     """
 
     kind: ClassVar[str] = "trace"
@@ -138,7 +141,10 @@ class Trace(Measurement):
     stderr: float
     probes: int
     operator: str
+    method: str = "hutchinson"
+    frobenius: float | None = None
+    frobenius_stderr: float | None = None
 
     def scalars(self) -> dict[str, float]:
-        """The trace."""
-        return {"trace": self.value}
+        """The trace, and the Frobenius norm where it was taken."""
+        return {"trace": self.value} | ({} if self.frobenius is None else {"frobenius": self.frobenius})

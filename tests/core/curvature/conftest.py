@@ -84,6 +84,23 @@ def mlp() -> Problem:
     return Problem(Objective(model, cross_entropy, (x, y)), hessian, torch.linalg.eigvalsh(hessian).flip(0))
 
 
+@pytest.fixture(scope="session")
+def trained() -> Problem:
+    """10-16-12-3 with tanh, 419 parameters, 60 steps of gradient descent: outliers over a bulk near zero."""
+    torch.manual_seed(0)
+    x = torch.randn(300, 10).double()
+    y = (x @ torch.randn(10, 3).double() + 0.5 * torch.randn(300, 3).double()).argmax(1)
+    layers = nn.Linear(10, 16), nn.Tanh(), nn.Linear(16, 12), nn.Tanh(), nn.Linear(12, 3)
+    model = nn.Sequential(*layers).double()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    for _ in range(60):
+        optimizer.zero_grad()
+        cross_entropy(model(x), y).backward()
+        optimizer.step()
+    hessian = explicit_hessian(model, cross_entropy, x, y)
+    return Problem(Objective(model, cross_entropy, (x, y)), hessian, torch.linalg.eigvalsh(hessian).flip(0))
+
+
 class Quadratic(nn.Module):
     """1/2 w^T H w of all its parameters w together, one parameter for each of the given sizes."""
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from landscope.curvature import eigenvalues
+from landscope.curvature import eigenvalues, trace
 from landscope.objective import Objective
 
 
@@ -53,6 +53,19 @@ def test_takes_loaders_float64_and_part_of_the_parameters(trained):
     assert theirs.vectors.shape == (2, 44)
 
 
+def test_its_trace_is_ours(trained):
+    model, x, y = trained
+    rng = torch.random.get_rng_state()
+    objective = Objective(model, cross_entropy, (x, y))
+    theirs = trace(objective, backend="pyhessian", budget=100)
+    assert torch.equal(rng, torch.random.get_rng_state())
+    assert model.training
+    ours = trace(objective, budget=objective.layout.size)
+    assert ours.method == "exact"
+    assert abs(theirs.value - ours.value) < 3 * theirs.stderr
+    assert theirs.probes == 100
+
+
 def test_measures_where_it_is_told_to(trained):
     model, x, y = trained
     objective = Objective(model, cross_entropy, (x, y))
@@ -65,8 +78,9 @@ def test_measures_where_it_is_told_to(trained):
 def test_refuses_what_it_cannot_measure(trained):
     model, x, y = trained
     plain = Objective(model, cross_entropy, (x, y))
-    with pytest.raises(ValueError, match="no operator 'ggn'"):
-        eigenvalues(plain, operator="ggn", backend="pyhessian")
+    for measure in (eigenvalues, trace):
+        with pytest.raises(ValueError, match="no operator 'ggn'"):
+            measure(plain, operator="ggn", backend="pyhessian")
     own = Objective(model, cross_entropy, (x, y), forward=lambda model, batch: model(batch[0]))
     with pytest.raises(ValueError, match="a forward of its own"):
         eigenvalues(own, backend="pyhessian")
