@@ -1,5 +1,6 @@
 """Curvature of an objective: eigenvalues, spectral density, trace, and sharpness against the optimiser's limit."""
 
+from landscope.curvature.coherence import sgd_stability
 from landscope.curvature.comparison import sharpness_measures
 from landscope.curvature.diagonals import diagonal
 from landscope.curvature.operators import OperatorName, block_diagonal, curvature_operator, preconditioned_operator
@@ -23,6 +24,7 @@ __all__ = [
     "fisher",
     "preconditioned_operator",
     "quadratic_model",
+    "sgd_stability",
     "sharpness",
     "sharpness_measures",
     "stability_rule",

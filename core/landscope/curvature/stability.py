@@ -8,7 +8,13 @@ characteristic polynomial there:
     Nesterov       z^2 - (1 + b)(1 - s h) z + b (1 - s h)   c = (2 + 2 b) / ((1 + 2 b) s)
 
 where s is the learning rate, times 1 - dampening (for Adam 1 - beta1), over the preconditioner of that coordinate, and
-a is 1 - lr * decay where weight decay is decoupled, else 1. L2 decay adds to h. Coordinates with different c overshoot
+a is 1 - lr * decay where weight decay is decoupled, else 1. L2 decay adds to h. Adagrad has b = 0, Adamax and rectified
+Adam are Adam with other preconditioners, and Nadam is Nesterov's with s and b of Adam once its momentum has warmed up;
+before, with the coefficients p of the gradient and q of the first moment in its step,
+
+    Nadam          z^2 - (1 + b - (p + q (1 - b)) h) z + b (1 - p h)   c = (1 + a)(1 + b) / (p (1 + b) + q (1 - b))
+
+Coordinates with different c overshoot
 together when C^-1/2 (H + decay) C^-1/2, C = diag(c), has an eigenvalue above one: on the unit circle the characteristic
 functions' imaginary parts have one sign except at z = 1 and z = -1, while x^T H x is real.
 
@@ -18,16 +24,19 @@ preconditioned methods.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
 from landscope.parameters import ParameterLayout
 
 __all__ = ["StabilityRule", "stability_rule"]
+
+_KNOWN = (SGD, RMSprop, Adagrad, Adam, AdamW, NAdam, RAdam, Adamax)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class StabilityRule:
         decay: (P,) L2 weight decay; None where there is none or the threshold has been lowered by it.
         sign: -1 if the optimiser maximises the objective, else 1.
         pending: Whether the optimiser has a preconditioner, but not before its first step.
+        decay_share: Share of the threshold that weight decay takes: the largest over the coordinates of decay / c where
+            it adds to the curvature, and of lr * decay / 2 where it is decoupled.
     """
 
     threshold: float | None
@@ -52,13 +63,15 @@ class StabilityRule:
     decay: Tensor | None = None
     sign: int = 1
     pending: bool = False
+    decay_share: float = 0.0
 
 
 def stability_rule(optimizer: Optimizer, layout: ParameterLayout, model: nn.Module) -> StabilityRule:
     """The stability rule of `optimizer` in its present state, for the parameters in `layout`.
 
-    Known are SGD (momentum, dampening, Nesterov), RMSprop (momentum, centred), Adam and AdamW (amsgrad), each with
-    weight decay, `maximize` and several parameter groups.
+    Known are SGD (momentum, dampening, Nesterov), RMSprop (momentum, centred), Adagrad, Adam and AdamW (amsgrad),
+    NAdam, RAdam and Adamax, each with weight decay, `maximize` and several parameter groups. Their second moments are
+    taken to stand still, which those of Adagrad do the more the longer it has run.
 
     Args:
         optimizer: The optimiser; an adaptive one has second moments only after its first step.
@@ -76,7 +89,7 @@ def stability_rule(optimizer: Optimizer, layout: ParameterLayout, model: nn.Modu
             "optimizer holds none of the objective's parameters; pass the one that trains this model, not a copy of it"
         )
     kind = type(optimizer)
-    if kind not in (SGD, RMSprop, Adam, AdamW):
+    if kind not in _KNOWN:
         return StabilityRule(None, f"no rule known for {kind.__name__}")
     steps = {name: _Step.of(optimizer, group) for name, group in held.items()}
     moving = {name: step for name, step in steps.items() if step.length > 0}
@@ -102,7 +115,13 @@ def stability_rule(optimizer: Optimizer, layout: ParameterLayout, model: nn.Modu
             else (first.threshold / steps[name].threshold / preconditioner).sqrt().to(like).expand_as(like)
         )
         decay[name] = torch.full_like(like, steps[name].l2_decay if moves else first.l2_decay)
-    return _assembled(first, kind is not SGD, layout.flatten(scaling), layout.flatten(decay), signs.pop())
+    rule = _assembled(first, kind is not SGD, layout.flatten(scaling), layout.flatten(decay), signs.pop())
+    shares = [
+        step.shrinkage / 2 + step.l2_decay * float(scaling[name].max()) ** 2 / first.threshold
+        for name, step in moving.items()
+        if scaling[name].numel()
+    ]
+    return replace(rule, decay_share=max(shares, default=0.0))
 
 
 def _assembled(first: _Step, adaptive: bool, scaling: Tensor, decay: Tensor, sign: int) -> StabilityRule:
@@ -148,14 +167,16 @@ class _Step:
     @classmethod
     def of(cls, optimizer: Optimizer, group: dict[str, Any]) -> _Step:
         lr, decay = float(group["lr"]), float(group["weight_decay"])
-        if isinstance(optimizer, Adam | AdamW):
+        if "betas" in group:
             beta = float(group["betas"][0])
             decoupled = bool(group.get("decoupled_weight_decay", isinstance(optimizer, AdamW))) and decay != 0
-            text = "(2 + 2 beta1) / ((1 - beta1) lr)"
+            ahead = " (1 + 2 beta1)" if isinstance(optimizer, NAdam) else ""
+            text = f"(2 + 2 beta1) / ((1 - beta1){ahead} lr)"
             if decoupled:
-                text += " - (1 + beta1) / (1 - beta1) weight_decay"
-            return cls(lr * (1 - beta), beta, False, 0.0 if decoupled else decay, lr * decay * decoupled, text)
-        momentum, dampening = float(group["momentum"]), float(group.get("dampening", 0))
+                text += f" - (1 + beta1) / ((1 - beta1){ahead}) weight_decay"
+            nesterov = isinstance(optimizer, NAdam)
+            return cls(lr * (1 - beta), beta, nesterov, 0.0 if decoupled else decay, lr * decay * decoupled, text)
+        momentum, dampening = float(group.get("momentum", 0)), float(group.get("dampening", 0))
         nesterov = bool(group.get("nesterov", False))
         gain = 1 - dampening if momentum else 1.0
         if not momentum:
@@ -180,15 +201,49 @@ def _preconditioner(optimizer: Optimizer, parameter: nn.Parameter, group: dict[s
     state = optimizer.state.get(parameter, {})
     if "step" not in state or float(state["step"]) == 0:
         return None
-    eps = float(group["eps"])
+    eps, count = float(group["eps"]), float(state["step"])
     if isinstance(optimizer, RMSprop):
         variance: Tensor = state["square_avg"]
         if group["centered"]:
             variance = variance - state["grad_avg"].square()
         return torch.sqrt(variance.clamp_min(0)) + eps
-    count = float(state["step"])
+    if isinstance(optimizer, Adagrad):
+        slowed: float = 1 + (count - 1) * float(group["lr_decay"])
+        total: Tensor = state["sum"]
+        return slowed * (torch.sqrt(total) + eps)
     beta1, beta2 = (float(beta) for beta in group["betas"])
-    second: Tensor = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
-    root: Tensor = torch.sqrt(second / (1 - beta2**count)) + eps
     correction: float = 1 - beta1**count
+    if isinstance(optimizer, Adamax):
+        largest: Tensor = state["exp_inf"]
+        return correction * largest
+    seen: float = 1 - beta2**count
+    if isinstance(optimizer, RAdam):
+        trust = _rectification(beta2, count)
+        if trust is None:  # too few steps to divide by: plain momentum
+            return torch.full((), correction, device=parameter.device)
+        spread: Tensor = torch.sqrt(state["exp_avg_sq"]) + eps
+        return spread * (correction / (trust * math.sqrt(seen)))
+    second: Tensor = state["max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"]
+    root: Tensor = torch.sqrt(second / seen) + eps
+    if isinstance(optimizer, NAdam):
+        return _nadam_correction(group, beta1, count, float(state["mu_product"])) * root
     return correction * root
+
+
+def _rectification(beta2: float, count: float) -> float | None:
+    """The variance rectification r_t of RAdam (Liu et al. 2020, algorithm 2); None where it is not adaptive yet."""
+    longest = 2 / (1 - beta2) - 1
+    length = longest - 2 * count * beta2**count / (1 - beta2**count)
+    if length <= 5:
+        return None
+    grown: float = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+    return math.sqrt(grown)
+
+
+def _nadam_correction(group: dict[str, Any], beta1: float, count: float, product: float) -> float:
+    """What NAdam's momentum schedule multiplies the preconditioner by; 1 once the momentum has reached beta1."""
+    decay = float(group["momentum_decay"])
+    now, ahead = (beta1 * (1 - 0.5 * 0.96 ** (step * decay)) for step in (count, count + 1))
+    of_gradient, of_moment = (1 - now) / (1 - product), ahead / (1 - product * ahead)  # p and q over lr
+    correction: float = (1 - beta1) * (1 + 2 * beta1) / (of_gradient * (1 + beta1) + of_moment * (1 - beta1))
+    return correction

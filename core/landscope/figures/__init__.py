@@ -14,6 +14,7 @@ from landscope.figures.scatter import embedding_figure
 from landscope.figures.sharpness import measures_figure, quadratic_figure
 from landscope.figures.slices import box_figure, line_figure
 from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure, waterfall_figure
+from landscope.figures.stability import stability_figure
 from landscope.figures.surfaces import curvature_figure, landscape_figure
 from landscope.figures.theme import CONFIG, template, theme
 from landscope.figures.topology import merge_tree_figure
@@ -33,6 +34,7 @@ from landscope.measurements import (
     Projection,
     QuadraticModel,
     SampleConvergence,
+    SGDStability,
     Sharpness,
     SharpnessMeasures,
     Slice1D,
@@ -43,7 +45,14 @@ from landscope.measurements import (
     TrainabilityMap,
 )
 
-__all__ = ["CONFIG", "figure", "series_figure", "template", "theme", "waterfall_figure"]
+__all__ = [
+    "CONFIG",
+    "figure",
+    "series_figure",
+    "template",
+    "theme",
+    "waterfall_figure",
+]
 
 _BUILDERS: dict[type[Measurement], Any] = {
     Slice2D: landscape_figure,
@@ -67,6 +76,7 @@ _BUILDERS: dict[type[Measurement], Any] = {
     MeanCurvature: curvature_lines_figure,
     QuadraticModel: quadratic_figure,
     SharpnessMeasures: measures_figure,
+    SGDStability: stability_figure,
 }
 
 

@@ -8,6 +8,7 @@ from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice
 from landscope.measurements.representation import NTK, Collapse, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
 from landscope.measurements.sharpness import QuadraticModel, SharpnessMeasures
+from landscope.measurements.stability import SGDStability
 from landscope.measurements.topology import MergeTree, Roughness
 from landscope.measurements.trainability import TrainabilityMap
 
@@ -27,6 +28,7 @@ __all__ = [
     "Provenance",
     "QuadraticModel",
     "Roughness",
+    "SGDStability",
     "SampleConvergence",
     "Sharpness",
     "SharpnessMeasures",

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.optimize import brentq
 from torch import Tensor, nn
-from torch.optim import LBFGS, SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim import LBFGS, SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
 from landscope.curvature import sharpness, stability_rule
 from landscope.parameters import ParameterLayout
@@ -40,9 +40,15 @@ def frozen_moments(optimizer: Optimizer) -> None:
                 state |= {"square_avg": size, "momentum_buffer": torch.zeros_like(size)}
                 if group["centered"]:
                     state |= {"grad_avg": torch.zeros_like(size)}
+            elif isinstance(optimizer, Adagrad):
+                state |= {"step": torch.tensor(1.0), "sum": size * 1e16}
+            elif isinstance(optimizer, Adamax):
+                state |= {"exp_avg": torch.zeros_like(size), "exp_inf": size * 1e8}
             else:
                 state |= {"exp_avg": torch.zeros_like(size), "exp_avg_sq": size.clone()}
-                if group["amsgrad"]:
+                if isinstance(optimizer, NAdam):
+                    state["mu_product"] = torch.tensor(0.0)
+                if group.get("amsgrad"):
                     state["exp_avg_sq"] = size / 3
                     state["max_exp_avg_sq"] = size
 
@@ -83,6 +89,10 @@ CASES: dict[str, Build] = {
     "adam weight decay": lambda p: Adam(p, lr=0.1, betas=(0.8, FROZEN), weight_decay=20.0),
     "amsgrad": lambda p: Adam(p, lr=0.1, betas=(0.8, FROZEN), amsgrad=True),
     "adamw": lambda p: AdamW(p, lr=0.1, betas=(0.8, FROZEN), weight_decay=2.0),
+    "adagrad": lambda p: Adagrad(p, lr=1e7, weight_decay=0.5),
+    "adamax": lambda p: Adamax(p, lr=1e7, betas=(0.8, FROZEN), weight_decay=0.5),
+    "nadam": lambda p: NAdam(p, lr=0.1, betas=(0.8, FROZEN), weight_decay=2.0, decoupled_weight_decay=True),
+    "radam": lambda p: RAdam(p, lr=0.1, betas=(0.8, FROZEN), weight_decay=20.0),
     "adam maximised": lambda p: Adam(p, lr=0.1, betas=(0.8, FROZEN), maximize=True),
 }
 
@@ -133,7 +143,7 @@ def test_one_dimension(name: str, objective_of):
     check(CASES[name], (1,), objective_of)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("adam", "rms", "ams"))])
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("ada", "rms", "ams", "nadam", "radam"))])
 def test_preconditioned_in_several_dimensions(name: str, objective_of):
     check(CASES[name], (3, 2), objective_of)
 
@@ -167,6 +177,8 @@ def test_closed_forms(build: Build, threshold: float):
         lambda p: Adam(p, lr=0.01, betas=(0.7, 0.9), eps=1e-3),
         lambda p: AdamW(p, lr=0.01, betas=(0.7, 0.9), weight_decay=0.0, amsgrad=True),
         lambda p: RMSprop(p, lr=0.01, eps=1e-3, centered=True, momentum=0.5),
+        lambda p: Adamax(p, lr=0.01, betas=(0.7, 0.9)),
+        lambda p: RAdam(p, lr=0.01, betas=(0.7, 0.9)),
     ],
 )
 def test_preconditioner_is_what_the_step_was_divided_by(build: Build):
@@ -192,6 +204,74 @@ def test_preconditioner_is_what_the_step_was_divided_by(build: Build):
     else:
         moment = layout.flatten({name: one["exp_avg"] for name, one in state.items()})
         torch.testing.assert_close(after - before, -0.01 * moment * scaling**2)
+
+
+def test_adagrad_slows_down():
+    model = nn.Linear(2, 1, bias=False).double()
+    optimizer = Adagrad(model.parameters(), lr=0.1, lr_decay=0.5, eps=1e-3)
+    slopes = torch.tensor([[3.0, 4.0], [4.0, 3.0], [0.0, 12.0]]).double()
+    for slope in slopes:
+        model.weight.grad = slope[None]
+        before = model.weight.detach().clone()
+        optimizer.step()
+    rule = stability_rule(optimizer, ParameterLayout.of(model), model)
+    assert rule.threshold == pytest.approx(20.0)
+    torch.testing.assert_close((model.weight.detach() - before)[0], -0.1 * slopes[2] * rule.scaling**2)
+    torch.testing.assert_close(rule.scaling**-2, 2 * (torch.tensor([5.0, 13.0]).double() + 1e-3))
+
+
+@pytest.mark.parametrize("steps", [1, 4, 40])
+def test_rectified_adam_before_and_after_it_adapts(steps: int):
+    model = nn.Linear(1, 1, bias=False).double()
+    optimizer = RAdam(model.parameters(), lr=0.01)
+    for _ in range(steps):
+        model.weight.grad = torch.full((1, 1), 2.0).double()
+        before = model.weight.item()
+        optimizer.step()
+    scaling = stability_rule(optimizer, ParameterLayout.of(model), model).scaling
+    moment = optimizer.state[model.weight]["exp_avg"].item()
+    assert model.weight.item() - before == pytest.approx(-0.01 * moment * scaling.item() ** 2)
+
+
+@pytest.mark.parametrize("count", [1, 30, 3000])
+def test_nadam_as_its_momentum_warms_up(count: int):
+    """The recursion in (weight, first moment) with the coefficients of that step, by its own eigenvalues."""
+    model = nn.Linear(1, 1, bias=False).double()
+    optimizer = NAdam(model.parameters(), lr=0.1, betas=(0.8, 0.9), momentum_decay=0.1)
+    for _ in range(count):
+        model.weight.grad = torch.full((1, 1), 2.0).double()
+        optimizer.step()
+    rule = stability_rule(optimizer, ParameterLayout.of(model), model)
+    product = float(optimizer.state[model.weight]["mu_product"])
+    now, ahead = (0.8 * (1 - 0.5 * 0.96 ** (0.1 * step)) for step in (count, count + 1))
+    p, q = 0.1 * (1 - now) / (1 - product) / 2, 0.1 * ahead / (1 - product * ahead) / 2  # root of the variance is 2
+
+    def radius(h: float) -> float:
+        moment = torch.tensor([0.2 * h, 0.8]).double()
+        weight = torch.tensor([1 - p * h, 0.0]).double() - q * moment
+        return float(torch.linalg.eigvals(torch.stack([weight, moment])).abs().max())
+
+    limit = rule.threshold / rule.scaling.item() ** 2
+    assert radius(0.99 * limit) < 1 < radius(1.01 * limit)
+
+
+def test_share_of_the_threshold_that_weight_decay_takes():
+    model = nn.Linear(2, 2)
+    layout, parameters = ParameterLayout.of(model), list(model.parameters())
+
+    def share(optimizer: Optimizer) -> float:
+        return stability_rule(optimizer, layout, model).decay_share
+
+    assert share(SGD(parameters, lr=0.1)) == 0
+    assert share(SGD(parameters, lr=0.1, weight_decay=2.0)) == pytest.approx(0.1)  # of 20
+    groups = [{"params": parameters[:1]}, {"params": parameters[1:], "lr": 0.4, "weight_decay": 1.0}]
+    assert share(SGD(groups, lr=0.1)) == pytest.approx(0.2)  # of 5
+    adamw = AdamW(parameters, lr=0.1, weight_decay=3.0)
+    frozen_moments(adamw)
+    assert share(adamw) == pytest.approx(0.15)  # 2 - lr decay of 2
+    adam = Adam(parameters, lr=0.1, betas=(0.9, FROZEN), weight_decay=19.0, eps=0.0)
+    frozen_moments(adam)
+    assert share(adam) == pytest.approx(19.0 / (380 * 0.5), rel=1e-3)  # where the root of the variance is least
 
 
 def test_where_there_is_no_threshold_the_rule_says_why():

