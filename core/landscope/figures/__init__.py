@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from landscope.figures.connectivity import barriers_figure, connection_figure
+from landscope.figures.eigenvectors import readout_figure
 from landscope.figures.estimates import diagonal_figure
 from landscope.figures.lines import collapse_figure, series_figure, sharpness_figure, trace_figure
 from landscope.figures.sampling import convergence_figure, curvature_lines_figure, ensemble_figure
@@ -27,6 +28,7 @@ from landscope.measurements import (
     CurvatureMap,
     Diagonal,
     Eigenvalues,
+    EigenvectorReadout,
     Ensemble,
     MeanCurvature,
     Measurement,
@@ -77,6 +79,7 @@ _BUILDERS: dict[type[Measurement], Any] = {
     QuadraticModel: quadratic_figure,
     SharpnessMeasures: measures_figure,
     SGDStability: stability_figure,
+    EigenvectorReadout: readout_figure,
 }
 
 

@@ -3,6 +3,7 @@
 from landscope.measurements.base import Measurement, Provenance
 from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
+from landscope.measurements.eigenvectors import EigenvectorReadout
 from landscope.measurements.estimates import Diagonal
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
@@ -20,6 +21,7 @@ __all__ = [
     "CurvatureMap",
     "Diagonal",
     "Eigenvalues",
+    "EigenvectorReadout",
     "Ensemble",
     "MeanCurvature",
     "Measurement",

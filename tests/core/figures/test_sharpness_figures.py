@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from landscope.figures import figure, theme
-from landscope.measurements import Provenance, QuadraticModel, SGDStability, SharpnessMeasures
+from landscope.measurements import EigenvectorReadout, Provenance, QuadraticModel, SGDStability, SharpnessMeasures
 
 SOURCE = Provenance(method="made for a test", step=3, examples=8, parameters=5)
 
@@ -57,13 +57,27 @@ def stability(**changes):
     return SGDStability(provenance=SOURCE, **(fields | changes))
 
 
+def readout(**changes):
+    fields = {
+        "values": np.array([9.0, 4.0]),
+        "errors": np.array([0.1, 0.1]),
+        "layers": ("body", "head"),
+        "mass": np.array([[0.2, 0.8], [0.7, 0.3]]),
+        "gradient_overlap": np.array([0.5, 0.25]),
+        "update_overlap": np.array([0.1, 0.2]),
+        "chance": 0.01,
+        "angles": np.array([np.pi / 6, 0.1]),
+    }
+    return EigenvectorReadout(provenance=SOURCE, **(fields | changes))
+
+
 def axis_names(drawn):
     layout = drawn.to_plotly_json()["layout"]
     return [axis["title"]["text"] for key, axis in layout.items() if key.startswith(("xaxis", "yaxis"))]
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("measured", [quadratic(), measures(), stability()], ids=lambda one: one.kind)
+@pytest.mark.parametrize("measured", [quadratic(), measures(), stability(), readout()], ids=lambda one: one.kind)
 def test_axes_are_named_and_the_theme_is_kept(measured, dark):
     drawn = figure(measured, dark=dark)
     names = axis_names(drawn)
@@ -126,3 +140,16 @@ def test_agreement_of_curvatures_is_a_cosine():
     flat = stability(similarities=np.zeros((2, 2))).figure()
     assert np.isnan(flat.data[0].z).all()
     assert stability(critical=np.inf).scalars() == {"coherence": 1.5, "diverges_below": 0.5}
+
+
+def test_eigenvectors_are_drawn_by_rank_and_layer():
+    drawn = readout().figure()
+    bars = {trace.name: trace for trace in drawn.data}
+    np.testing.assert_allclose(bars["gradient"].y, [0.5, 0.25])
+    np.testing.assert_allclose(bars["update"].y, [0.1, 0.2])
+    assert bars["gradient"].marker.pattern.shape != bars["update"].marker.pattern.shape
+    assert bars["mass"].z[1][0] == 0.8  # layer "head" of rank 1
+    assert "75 % of the squared gradient and 30 % of the update" in drawn.layout.title.text
+    assert "turned by up to 30°" in drawn.layout.title.text
+    nothing = readout(gradient_overlap=np.full(2, np.nan), update_overlap=None, angles=None).figure()
+    assert nothing.layout.title.text == "no gradient in the subspace (by chance 1 %)"
