@@ -150,5 +150,6 @@ landscope.drawers.landscape = (() => {
     provenance.data ? `data ${provenance.data.slice(0, 8)}` : "",
   ];
   const summary = ({ axes }) => (axes && axes.length > 1 ? `α: ${axes[0]} · β: ${axes[1]}` : "");
-  return { frameName, viewOf, draw, readout, details, summary };
+  const options = (slice) => ({ style: landscope.view.state.style, show: heights.shownOf(slice).key });
+  return { frameName, viewOf, draw, readout, details, summary, options };
 })();

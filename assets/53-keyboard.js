@@ -9,6 +9,7 @@ landscope.keyboard = (() => {
     forward: () => timebar.move(1),
     pause: () => landscope.header.pause(),
     theme: landscope.theme.toggle,
+    copy: (button) => landscope.about.copy(button),
   };
   const help = () => landscope.find("[data-help]").click();
   const toggle = (key) => () => view.set({ [key]: other(key) });
@@ -30,7 +31,7 @@ landscope.keyboard = (() => {
   const mount = () => {
     document.addEventListener("click", (event) => {
       const button = event.target.closest?.("[data-action]");
-      if (button) ACTIONS[button.dataset.action]?.();
+      if (button) ACTIONS[button.dataset.action]?.(button);
       // After a click with the mouse the keys belong to the page again, not to what was clicked.
       if (event.detail && event.target.closest?.("[data-action], .choice"))
         setTimeout(() => document.activeElement?.blur?.(), 0);

@@ -1,17 +1,38 @@
 // What the drawer is asked to explain: a panel in its present view, with what it takes to have the same from Python.
 landscope.about = (() => {
-  const { view, run, find } = landscope;
+  const { view, run, find, panels, setText } = landscope;
   let asked = null;
 
   const question = (subject) => {
-    const { step, plane, style, show } = view.state;
-    asked = { subject, view: view.state[subject] ?? null, run: run.data.id, step, plane, style, show };
+    const entry = panels.all.get(subject);
+    const options = entry?.shown ? entry.drawer?.options?.(entry.shown.found) : null;
+    asked = {
+      subject,
+      view: entry?.view.name ?? null,
+      run: run.data.id,
+      step: view.state.step,
+      frame: entry?.frameName() ?? null,
+      options: options ?? {},
+    };
     return asked;
+  };
+  // Where the clipboard is out of reach, as it is over plain HTTP, the code is selected for the user to copy.
+  const copy = async (button) => {
+    const code = button.closest(".code").querySelector("pre"),
+      words = button.querySelector(".button-text");
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      setText(words, "Copied");
+    } catch {
+      getSelection().selectAllChildren(code);
+      setText(words, "Selected");
+    }
+    setTimeout(() => setText(words, "Copy"), 2000);
   };
   // While the drawer is open it keeps to the view that is shown.
   landscope.on("view", (changed) => {
     if (asked && changed.has(asked.subject) && find(".about-drawer [role=dialog]"))
       window.dash_clientside.set_props("asked", { data: question(asked.subject) });
   });
-  return { question };
+  return { question, copy };
 })();

@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from landscope_app import ids
 
-__all__ = ["action_button", "choice", "icon", "information_button"]
+__all__ = ["action_button", "choice", "code_block", "icon", "information_button"]
 
 
 def icon(name: str) -> Component:
@@ -53,4 +53,15 @@ def choice(identifier: str, name: str, options: list[tuple[str, str]]) -> Compon
         size="xs",
         className="choice",
         **{"aria-label": name},
+    )
+
+
+def code_block(title: str, code: str) -> Component:
+    """Code under a heading, with a button that copies it."""
+    return html.Section(
+        [
+            html.Header([html.H3(title), action_button("copy", "Copy the code", "copy", text="Copy")]),
+            html.Pre(code, className="snippet", tabIndex=0),
+        ],
+        className="code",
     )

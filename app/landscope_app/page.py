@@ -6,6 +6,7 @@ from typing import Any
 
 import dash
 import dash_mantine_components as dmc
+import flask
 from dash import ALL, ClientsideFunction, Input, Output, dcc, html, no_update
 from dash.development.base_component import Component
 
@@ -13,12 +14,14 @@ from landscope.figures import template
 from landscope.figures.surfaces import space_layout
 from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades
 from landscope_app import ids
-from landscope_app.controls import choice
+from landscope_app.api import ROOT
+from landscope_app.controls import choice, code_block
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, page_header
 from landscope_app.panels import PANELS
 from landscope_app.runs_page import runs_page
 from landscope_app.sections import SEGMENTS, panel_section
+from landscope_app.snippets import shown_path, snippet
 from landscope_app.timebar import time_bar
 
 __all__ = ["build_page"]
@@ -119,6 +122,12 @@ def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
     if asked is None:
         return no_update, no_update, no_update
     title, body = explanation(asked["subject"], asked.get("view"))
+    views = [view for panel in PANELS if panel.name == asked["subject"] for view in panel.views]
+    if views and asked.get("run"):
+        view = next((view for view in views if view.name == asked.get("view")), views[0])
+        folder = shown_path(flask.current_app.config[ROOT] / asked["run"])
+        chosen = {key: asked.get(key) for key in ("step", "frame", "options")}
+        body = [*body, code_block("The Python that reproduces it", snippet(view, folder, **chosen))]
     return True, title, body
 
 

@@ -9,6 +9,12 @@ from landscope_app.views import Panel, Series, View, lines, plain_layout
 
 __all__ = ["PANELS"]
 
+GRADIENT = """import torch
+
+gradient = ls.landscape.gradient_direction(objective)
+update = ls.landscape.moment_directions(objective, optimizer)[-1]
+ls.landscape.slice2d(objective, torch.stack([gradient, update])).figure()"""
+
 PANELS = (
     Panel(
         "landscape",
@@ -21,6 +27,12 @@ PANELS = (
                 lambda colours: plane_layout(("", ""), colours),
                 drawer="landscape",
                 frames=("slice/trajectory", "slice/random", "slice/hessian", "slice/gradient"),
+                live=(
+                    "ls.landscape.trajectory_slice(objective, path).figure()  # path (T, P): earlier weights",
+                    "ls.landscape.slice2d(objective).figure()",
+                    'ls.landscape.slice2d(objective, "hessian", radius="auto").figure()',
+                    GRADIENT,
+                ),
             ),
         ),
         wide=True,
@@ -43,6 +55,7 @@ PANELS = (
                     Series("test/accuracy", "test", "second", dash="dash", row=2),
                 ),
                 probes=("evaluate",),
+                live=("objective.metrics(objective.theta().unsqueeze(0))",),
             ),
         ),
     ),
@@ -61,6 +74,7 @@ PANELS = (
                     Series("density/eigenvalue.*", "λ₂, λ₃ …", "muted", faint=True, markers=True),
                 ),
                 frames=("sharpness",),
+                live=("ls.curvature.sharpness(objective, optimizer).figure()",),
             ),
             View(
                 "measures",
@@ -69,6 +83,7 @@ PANELS = (
                 lambda colours: plain_layout("radius ρ (of the weights)", "rise of the loss", colours),
                 drawer="measures",
                 frames=("sharpness/measures",),
+                live=("ls.curvature.sharpness_measures(objective, optimizer).figure()",),
             ),
             View(
                 "taylor",
@@ -78,6 +93,7 @@ PANELS = (
                 label="Taylor",
                 drawer="taylor",
                 frames=("quadratic",),
+                live=("ls.curvature.quadratic_model(objective).figure()",),
             ),
         ),
     ),
@@ -95,6 +111,7 @@ PANELS = (
                     Series("norm/weights", "weights", "third", row=2),
                 ),
                 probes=("norms",),
+                live=("ls.dynamics.norms(objective)",),
             ),
         ),
     ),
@@ -109,6 +126,7 @@ PANELS = (
                 density_layout,
                 drawer="density",
                 frames=("density",),
+                live=("ls.curvature.density(objective).figure()",),
             ),
             View(
                 "waterfall",
@@ -117,8 +135,9 @@ PANELS = (
                 waterfall_layout,
                 label="through training",
                 drawer="waterfall",
-                through=True,
+                through="waterfall_figure",
                 frames=("density",),
+                live=("ls.curvature.density(objective).figure()",),
             ),
         ),
     ),
@@ -137,6 +156,7 @@ PANELS = (
                     Series("ntk/effective_rank", "eff. rank", "text", row=0),
                 ),
                 frames=("ntk",),
+                live=("ls.kernel.ntk(objective).figure()",),
             ),
         ),
     ),
@@ -151,6 +171,7 @@ PANELS = (
                 lambda colours: embedding_layout("", colours),
                 drawer="embedding",
                 frames=("embedding",),
+                live=("ls.embedding.project(objective).figure()",),
             ),
         ),
     ),

@@ -53,8 +53,9 @@ class View:
         axes: Builds the empty layout in a theme.
         label: What the panel's chooser calls it; its name where not given.
         drawer: Name of the script that draws it; empty for lines over the steps.
-        through: Whether it draws its frames of the whole run, over the steps.
+        through: Name in `landscope.figures` of what draws all its frames over the steps; empty where one is drawn.
         frames: Names of the measurements it draws, or takes its provenance from.
+        live: Python that measures it anew, of `objective`: one call, or one for each of its frames.
         probes: Names of the probes behind it, as in `probe-off` events; those of its frames where not given.
         series: Lines over the steps.
         rows: Stacked axes of the lines: name with unit, and whether logarithmic ("auto" decides by the data's range).
@@ -66,8 +67,9 @@ class View:
     axes: Callable[[Theme], dict[str, Any]]
     label: str = ""
     drawer: str = ""
-    through: bool = False
+    through: str = ""
     frames: tuple[str, ...] = ()
+    live: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
     series: tuple[Series, ...] = ()
     rows: tuple[tuple[str, str], ...] = ()
@@ -81,8 +83,8 @@ class View:
             "summary": self.summary,
             "layout": {key: value for key, value in self.axes(LIGHT).items() if key != "template"},
             "drawer": self.drawer,
-            "through": self.through,
-            "overSteps": self.through or not self.drawer,
+            "through": bool(self.through),
+            "overSteps": bool(self.through) or not self.drawer,
             "frames": list(self.frames),
             "probes": list(self.probes or self.frames),
             "series": [vars(line) for line in self.series],

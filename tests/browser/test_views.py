@@ -61,6 +61,16 @@ def test_a_view_is_kept_in_the_address(latest: str, visit: Callable) -> None:
     expect(page.locator('[data-summary="spectrum"]')).to_contain_text("at every step")
     page.get_by_role("button", name="Explain: Hessian spectrum").click()
     expect(page.get_by_role("dialog")).to_contain_text("a column each")
+
+    # The code that is shown is what is copied, and reads this run.
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    code = page.locator(".code pre").inner_text()
+    assert f'{page.evaluate("landscope.run.data.id")}")' in code
+    assert "waterfall_figure" in code
+    page.get_by_role("button", name="Copy the code").click()
+    expect(page.get_by_role("button", name="Copy the code")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == code
+
     page.reload()
     page.wait_for_selector("body[data-ready=true]")
     uncovered(page, "spectrum")

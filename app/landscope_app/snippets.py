@@ -1,0 +1,90 @@
+"""The Python that reproduces a view: from the run, and anew from a model."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from landscope_app.views import View
+
+__all__ = ["shown_path", "snippet"]
+
+
+def snippet(
+    view: View,
+    run: str,
+    *,
+    step: int | None = None,
+    frame: str | None = None,
+    options: Mapping[str, str] | None = None,
+) -> str:
+    """Python that reads what a view shows out of its run and draws it, and that measures it anew.
+
+    Args:
+        view: The view.
+        run: The run's folder.
+        step: The shown step; None for the newest.
+        frame: Which of the view's measurements, if it has several; the first unless it is one of them.
+        options: What the figure takes besides, e.g. {"style": "surface"}.
+    """
+    name = frame if frame in view.frames else next(iter(view.frames), "")
+    drawing = _lines(view) if view.series else _through(view) if view.through else _frame(name, step, options or {})
+    anew = view.live[view.frames.index(name) if len(view.live) > 1 else 0]
+    return "\n".join(
+        [
+            "import landscope as ls",
+            "",
+            f"run = ls.open({_text(run)})",
+            *drawing,
+            "",
+            "# anew, of a model of yours",
+            "objective = ls.Objective(model, loss_fn, (x, y))",
+            anew,
+        ]
+    )
+
+
+def shown_path(folder: Path) -> str:
+    """A folder as one types it: from the working directory if it is below that, else in full."""
+    whole = folder.absolute()
+    return os.path.relpath(whole) if whole.is_relative_to(Path.cwd()) else str(whole)
+
+
+def _frame(name: str, step: int | None, options: Mapping[str, str]) -> list[str]:
+    at = "" if step is None else f", step={step}"
+    taken = ", ".join(f"{key}={_text(value)}" for key, value in options.items() if key.isidentifier())
+    return [f"measured = run.measurement({_text(name)}{at})", f"measured.figure({taken})"]
+
+
+def _through(view: View) -> list[str]:
+    name = _text(view.frames[0])
+    return [
+        f"measured = [run.measurement({name}, step=frame.step) for frame in run.frames({name})]",
+        f"ls.figures.{view.through}(measured, ls.figures.theme(dark=False))",
+    ]
+
+
+def _lines(view: View) -> Iterator[str]:
+    """A figure for each row of lines, of those that the run has."""
+    yield "names = run.scalar_names()"
+    for row, (axis, scale) in enumerate(view.rows, start=1):
+        drawn = [line for line in view.series if line.row == row]
+        whole = tuple(line.name for line in drawn if not line.name.endswith("*"))
+        starred = tuple(line.name.removesuffix("*") for line in drawn if line.name.endswith("*"))
+        tests = [f"name in {_texts(whole)}"] if whole else []
+        tests += [f"name.startswith({_texts(starred)})"] if starred else []
+        logarithmic = ", logarithmic=True" if scale == "log" else ""
+        yield f"lines = {{name: run.scalars(name) for name in names if {' or '.join(tests)}}}"
+        yield f"ls.figures.series_figure(lines, {_text(axis)}, ls.figures.theme(dark=False){logarithmic})"
+
+
+def _text(value: str) -> str:
+    """A string as Python writes it, in double quotes."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _texts(values: tuple[str, ...]) -> str:
+    inside = ", ".join(_text(value) for value in values)
+    return f"({inside},)" if len(values) == 1 else f"({inside})"
