@@ -225,6 +225,7 @@ def test_scalars_and_spans():
     )
     assert ntk.scalars() == {
         "eigenvalue.1": 9.0, "eigenvalue.2": 8.0, "eigenvalue.4": 6.0, "eigenvalue.8": 2.0, "effective_rank": 4.0,
+        "lambda_min": 1.0, "condition": 9.0,
     }  # fmt: skip
     assert trace().scalars() == {"trace": 2.5}
     assert trace().span() is None

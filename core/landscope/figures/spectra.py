@@ -169,7 +169,7 @@ def eigenvalues_figure(eigenvalues: Eigenvalues, colours: Theme) -> go.Figure:
             "template": template(colours),
             "xaxis": {"title": {"text": "rank"}, "dtick": 1},
             "yaxis": {
-                "title": {"text": f"eigenvalue of the {eigenvalues.operator} (loss / parameter²)"},
+                "title": {"text": f"eigenvalue of the {eigenvalues.operator} ({_unit(eigenvalues.operator)})"},
                 "rangemode": "tozero",
             },
         }
@@ -220,3 +220,7 @@ def kernel_figure(ntk: NTK, colours: Theme) -> go.Figure:
         name="eigenvalue",
     )
     return figure
+
+
+def _unit(operator: str) -> str:
+    return "output² / parameter²" if operator.endswith("tangent kernel") else "loss / parameter²"

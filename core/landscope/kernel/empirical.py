@@ -20,7 +20,7 @@ from landscope.kernel.sums import Sums
 from landscope.measurements import NTK
 from landscope.objective import Objective
 
-__all__ = ["Grams", "Kind", "grams", "ntk"]
+__all__ = ["Grams", "Kind", "grams", "ntk", "refuse_batch_statistics", "rows_of"]
 
 Kind = Literal["auto", "full", "trace", "output", "pseudo"]
 
@@ -135,11 +135,7 @@ def grams(
     if kind not in get_args(Kind):
         raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {kind!r}")
     for objective in objectives:
-        if objective.batch_norm != "eval":
-            raise ValueError(
-                f"the kernel is not defined with batch_norm={objective.batch_norm!r}, where each output depends on the "
-                "other examples of its batch; use an objective with batch_norm='eval'"
-            )
+        refuse_batch_statistics(objective)
     with first.measuring(), first._differentiating():
         return _grams(objectives, theta, kind, output, by_layer)
 
@@ -195,6 +191,15 @@ def _grams(objectives: Sequence[Objective], theta: Tensor | None, kind: Kind, ou
         raise ValueError("the kernel has entries that are not finite: the network's gradients are NaN or infinite here")
     order = dict.fromkeys(layer_of(name) for name in parameters)
     return Grams(whole, {layer: layers[layer] for layer in order if layer in layers}, kind, count)
+
+
+def refuse_batch_statistics(objective: Objective) -> None:
+    """Raises a ValueError if the objective normalises by the statistics of batches."""
+    if objective.batch_norm != "eval":
+        raise ValueError(
+            f"the kernel is not defined with batch_norm={objective.batch_norm!r}, where each output depends on the "
+            "other examples of its batch; use an objective with batch_norm='eval'"
+        )
 
 
 def detached(objective: Objective, theta: Tensor | None) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["alignment", "effective_rank", "label_gram"]
+__all__ = ["alignment", "centred", "effective_rank", "label_gram"]
 
 
 def effective_rank(eigenvalues: np.ndarray) -> float:
@@ -31,7 +31,7 @@ def alignment(gram: np.ndarray, other: np.ndarray) -> float | None:
     """
     if gram.shape != other.shape or gram.ndim != 2 or gram.shape[0] != gram.shape[1]:
         raise ValueError(f"alignment needs two square matrices of one shape, got {gram.shape} and {other.shape}")
-    first, second = _centred(gram), _centred(other)
+    first, second = centred(gram), centred(other)
     lengths = float(np.linalg.norm(first)), float(np.linalg.norm(second))
     rounding = len(gram) * np.finfo(np.float64).eps
     if lengths[0] <= rounding * np.linalg.norm(gram) or lengths[1] <= rounding * np.linalg.norm(other):
@@ -45,7 +45,8 @@ def label_gram(labels: np.ndarray) -> np.ndarray:
     return same.astype(np.float64)
 
 
-def _centred(gram: np.ndarray) -> np.ndarray:
+def centred(gram: np.ndarray) -> np.ndarray:
+    """HKH with H = I - 11^T/n, in float64: the kernel of features less their mean."""
     rows = gram.astype(np.float64) - gram.mean(axis=0, keepdims=True, dtype=np.float64)
-    centred: np.ndarray = rows - rows.mean(axis=1, keepdims=True)
-    return centred
+    result: np.ndarray = rows - rows.mean(axis=1, keepdims=True)
+    return result

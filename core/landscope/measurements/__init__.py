@@ -5,6 +5,14 @@ from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
 from landscope.measurements.eigenvectors import EigenvectorReadout
 from landscope.measurements.estimates import Diagonal
+from landscope.measurements.kernel import (
+    Eigenmodes,
+    KernelRegression,
+    Laziness,
+    Linearisation,
+    PowerLaws,
+    WidthScaling,
+)
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.representation import NTK, Collapse, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
@@ -20,12 +28,17 @@ __all__ = [
     "Connection",
     "CurvatureMap",
     "Diagonal",
+    "Eigenmodes",
     "Eigenvalues",
     "EigenvectorReadout",
     "Ensemble",
+    "KernelRegression",
+    "Laziness",
+    "Linearisation",
     "MeanCurvature",
     "Measurement",
     "MergeTree",
+    "PowerLaws",
     "Projection",
     "Provenance",
     "QuadraticModel",
@@ -42,4 +55,5 @@ __all__ = [
     "SpectralDensity",
     "Trace",
     "TrainabilityMap",
+    "WidthScaling",
 ]

@@ -43,12 +43,27 @@ class NTK(Measurement):
     layer_grams: np.ndarray | None = not_stored()
     labels: np.ndarray | None = not_stored()
 
+    @property
+    def lambda_min(self) -> float:
+        """The smallest eigenvalue: positive where the examples can be fitted by moving the weights a little."""
+        return float(self.eigenvalues[-1])
+
+    @property
+    def condition(self) -> float:
+        """lambda_max / lambda_min; infinite where the smallest is no more than the rounding of the arithmetic."""
+        largest = float(self.eigenvalues[0])
+        rounding = len(self.eigenvalues) * float(np.finfo(_precision(self.provenance.precision)).eps)
+        return largest / self.lambda_min if self.lambda_min > rounding * largest else float("inf")
+
     def scalars(self) -> dict[str, float]:
-        """Eigenvalues at ranks 1, 2, 4, 8 ... , effective rank, and alignment with the labels."""
+        """Eigenvalues at ranks 1, 2, 4 ... and the last, effective rank, condition, and alignment with the labels."""
         n = len(self.eigenvalues)
         ranks = [2**power for power in range(n.bit_length()) if 2**power <= n]
         lines = {f"eigenvalue.{rank}": float(self.eigenvalues[rank - 1]) for rank in ranks}
         lines["effective_rank"] = self.effective_rank
+        lines["lambda_min"] = self.lambda_min
+        if np.isfinite(self.condition):
+            lines["condition"] = self.condition
         if self.alignment is not None:
             lines["alignment"] = self.alignment
         return lines
@@ -117,3 +132,8 @@ class Collapse(Measurement):
         """The four quantities."""
         lines = {"nc1": self.nc1, "nc2_norms": self.nc2_norms, "nc2_angles": self.nc2_angles, "nc4": self.nc4}
         return lines if self.nc3 is None else {**lines, "nc3": self.nc3}
+
+
+def _precision(name: str) -> type[np.floating]:
+    """The type in which a kernel of a network of some precision is computed."""
+    return np.float64 if name == "float64" else np.float32
