@@ -9,12 +9,23 @@ import plotly.graph_objects as go
 from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.eigenvectors import readout_figure
 from landscope.figures.estimates import diagonal_figure
+from landscope.figures.kernels import (
+    eigenmodes_figure,
+    kernel_figure,
+    kernel_history_figure,
+    laziness_figure,
+    laziness_history_figure,
+    linearisation_figure,
+    power_laws_figure,
+    regression_figure,
+    width_scaling_figure,
+)
 from landscope.figures.lines import collapse_figure, series_figure, sharpness_figure, trace_figure
 from landscope.figures.sampling import convergence_figure, curvature_lines_figure, ensemble_figure
 from landscope.figures.scatter import embedding_figure
 from landscope.figures.sharpness import measures_figure, quadratic_figure
 from landscope.figures.slices import box_figure, line_figure
-from landscope.figures.spectra import density_figure, eigenvalues_figure, kernel_figure, waterfall_figure
+from landscope.figures.spectra import density_figure, eigenvalues_figure, waterfall_figure
 from landscope.figures.stability import stability_figure
 from landscope.figures.surfaces import curvature_figure, landscape_figure
 from landscope.figures.theme import CONFIG, template, theme
@@ -27,12 +38,17 @@ from landscope.measurements import (
     Connection,
     CurvatureMap,
     Diagonal,
+    Eigenmodes,
     Eigenvalues,
     EigenvectorReadout,
     Ensemble,
+    KernelRegression,
+    Laziness,
+    Linearisation,
     MeanCurvature,
     Measurement,
     MergeTree,
+    PowerLaws,
     Projection,
     QuadraticModel,
     SampleConvergence,
@@ -45,11 +61,14 @@ from landscope.measurements import (
     SpectralDensity,
     Trace,
     TrainabilityMap,
+    WidthScaling,
 )
 
 __all__ = [
     "CONFIG",
     "figure",
+    "kernel_history_figure",
+    "laziness_history_figure",
     "series_figure",
     "template",
     "theme",
@@ -67,6 +86,12 @@ _BUILDERS: dict[type[Measurement], Any] = {
     Trace: trace_figure,
     Diagonal: diagonal_figure,
     NTK: kernel_figure,
+    PowerLaws: power_laws_figure,
+    Laziness: laziness_figure,
+    Eigenmodes: eigenmodes_figure,
+    Linearisation: linearisation_figure,
+    KernelRegression: regression_figure,
+    WidthScaling: width_scaling_figure,
     Projection: embedding_figure,
     Collapse: collapse_figure,
     Connection: connection_figure,

@@ -1,4 +1,4 @@
-"""What the tangent kernel says of a training: its matrix, power laws, laziness, residuals by mode, other predictions."""
+"""The tangent kernel and what it says of a training: power laws, laziness, residuals by mode, other predictions."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from landscope.measurements import (
 
 __all__ = [
     "eigenmodes_figure",
+    "kernel_figure",
     "kernel_history_figure",
     "laziness_figure",
     "laziness_history_figure",
     "linearisation_figure",
-    "matrix_figure",
     "power_laws_figure",
     "regression_figure",
     "width_scaling_figure",
@@ -36,12 +36,78 @@ _UNIT = "output² / parameter²"
 _MOST_MODES = 12
 
 
-def matrix_figure(ntk: NTK, colours: Theme) -> go.Figure:
-    """The Gram matrix as colours, its examples ordered by class where there are classes; lines part the classes.
+def kernel_figure(ntk: NTK, colours: Theme, *, style: str = "spectrum") -> go.Figure:
+    """The kernel's eigenvalues, its matrix, or its layers.
+
+    Args:
+        ntk: The kernel.
+        colours: The theme.
+        style: "spectrum" for the positive eigenvalues over their rank, both logarithmic; "matrix" for the Gram matrix,
+            ordered by class; "layers" for each layer's share of the trace.
 
     Raises:
-        ValueError: if the kernel has no matrix.
+        ValueError: if the style is none of these, or the kernel lacks what it shows.
     """
+    builders = {"spectrum": _spectrum, "matrix": _matrix, "layers": _layers}
+    if style not in builders:
+        raise ValueError(f'style must be "spectrum", "matrix" or "layers", got {style!r}')
+    return builders[style](ntk, colours)
+
+
+def _spectrum(ntk: NTK, colours: Theme) -> go.Figure:
+    positive = ntk.eigenvalues[ntk.eigenvalues > 0]
+    if not len(positive):
+        raise ValueError(
+            f"none of the kernel's {len(ntk.eigenvalues)} eigenvalues is positive: there is nothing to draw"
+        )
+    rank = np.arange(1, len(positive) + 1)  # they descend, so the positive ones come first
+    alignment = "" if ntk.alignment is None else f", label alignment {ntk.alignment:.3f}"
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "title": {"text": f"effective rank {ntk.effective_rank:.1f}{alignment}"},
+            "xaxis": {"title": {"text": "rank"}, **log_axis(1, len(rank))},
+            "yaxis": {
+                "title": {"text": f"eigenvalue of the {ntk.gram_kind} kernel ({_UNIT})"},
+                **log_axis(float(positive.min()), float(positive.max())),
+            },
+        }
+    )
+    figure.add_scatter(
+        x=rank,
+        y=positive,
+        mode="lines+markers",
+        line={"width": 1.2, "color": colours.first},
+        marker={"size": 4},
+        hovertemplate="rank %{x}<br>%{y:.4g}<extra></extra>",
+        name="eigenvalue",
+    )
+    return figure
+
+
+def _layers(ntk: NTK, colours: Theme) -> go.Figure:
+    if ntk.layer_shares is None:
+        raise ValueError("the kernel was measured as a whole; measure it with by_layer=True")
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "xaxis": {"title": {"text": f"share of the {ntk.gram_kind} kernel's trace"}, "rangemode": "tozero"},
+            "yaxis": {"title": {"text": "layer"}, "type": "category", "autorange": "reversed", "automargin": True},
+            "showlegend": False,
+        }
+    )
+    figure.add_bar(
+        x=ntk.layer_shares,
+        y=list(ntk.layer_names),
+        orientation="h",
+        marker={"color": colours.first},
+        hovertemplate="%{y}: %{x:.4g}<extra></extra>",
+    )
+    return figure
+
+
+def _matrix(ntk: NTK, colours: Theme) -> go.Figure:
+    """The examples are ordered by class where there are classes; lines part them."""
     if ntk.gram is None:
         raise ValueError("the kernel has no Gram matrix, which is not kept in a run's store; measure it anew")
     each = len(ntk.gram) // len(ntk.labels) if ntk.labels is not None else 1
@@ -264,9 +330,7 @@ def width_scaling_figure(scaling: WidthScaling, colours: Theme) -> go.Figure:
     return figure
 
 
-def _against_diagonal(
-    x: np.ndarray, y: np.ndarray, axes: tuple[str, str], title: str, colours: Theme
-) -> go.Figure:
+def _against_diagonal(x: np.ndarray, y: np.ndarray, axes: tuple[str, str], title: str, colours: Theme) -> go.Figure:
     across, up = axes
     figure = go.Figure(
         layout={

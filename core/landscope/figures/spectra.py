@@ -1,4 +1,4 @@
-"""Distributions of eigenvalues: the Hessian's density, leading eigenvalues, and a kernel's spectrum."""
+"""Distributions of eigenvalues: the Hessian's density, leading eigenvalues."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from landscope.figures.scales import log_axis, number, signed_log, signed_log_ticks
 from landscope.figures.theme import Theme, blend, shades, template
-from landscope.measurements import NTK, Eigenvalues, SpectralDensity
+from landscope.measurements import Eigenvalues, SpectralDensity
 
 __all__ = [
     "density_figure",
     "density_layout",
     "eigenvalues_figure",
-    "kernel_figure",
     "waterfall_figure",
     "waterfall_layout",
 ]
@@ -182,42 +181,6 @@ def eigenvalues_figure(eigenvalues: Eigenvalues, colours: Theme) -> go.Figure:
         error_y={"array": eigenvalues.residuals, "thickness": 1.2, "width": 4},
         hovertemplate="rank %{x}<br>λ %{y:.5g}<extra></extra>",
         name="λ",
-    )
-    return figure
-
-
-def kernel_figure(ntk: NTK, colours: Theme) -> go.Figure:
-    """The kernel's positive eigenvalues over their rank, both on logarithmic axes.
-
-    Raises:
-        ValueError: if none is positive.
-    """
-    positive = ntk.eigenvalues[ntk.eigenvalues > 0]
-    if not len(positive):
-        raise ValueError(
-            f"none of the kernel's {len(ntk.eigenvalues)} eigenvalues is positive: there is nothing to draw"
-        )
-    rank = np.arange(1, len(positive) + 1)  # they descend, so the positive ones come first
-    alignment = "" if ntk.alignment is None else f", label alignment {ntk.alignment:.3f}"
-    figure = go.Figure(
-        layout={
-            "template": template(colours),
-            "title": {"text": f"effective rank {ntk.effective_rank:.1f}{alignment}"},
-            "xaxis": {"title": {"text": "rank"}, **log_axis(1, len(rank))},
-            "yaxis": {
-                "title": {"text": "eigenvalue of the kernel (output² / parameter²)"},
-                **log_axis(float(positive.min()), float(positive.max())),
-            },
-        }
-    )
-    figure.add_scatter(
-        x=rank,
-        y=positive,
-        mode="lines+markers",
-        line={"width": 1.2, "color": colours.first},
-        marker={"size": 4},
-        hovertemplate="rank %{x}<br>%{y:.4g}<extra></extra>",
-        name="eigenvalue",
     )
     return figure
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -103,7 +103,7 @@ def ntk(
             small = matrix.reshape(probe.examples, found.outputs, probe.examples, found.outputs)
             small = small.trace(axis1=1, axis2=3) / found.outputs
         return NTK(
-            provenance=meter.provenance(f"empirical NTK, {found.kind}", seed=seed),
+            provenance=replace(meter.provenance(f"empirical NTK, {found.kind}", seed=seed), data=probe.batches.digest),
             eigenvalues=eigenvalues,
             gram_kind=found.kind,
             outputs=found.outputs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from landscope.measurements import NTK, Laziness
 from landscope.objective import Objective
 
 __all__ = ["Moment", "drift", "label_energy", "laziness", "moment"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,11 @@ def moment(
     probe = objective.sample(n, seed=seed)
     with probe.measuring():
         kernel = ntk(probe, n, theta=theta, kind=kind)
+        taken: Tensor | None = None
         try:
-            taken: Tensor | None = features(probe, theta=theta).values
-        except ValueError:  # no linear layer
-            taken = None
+            taken = features(probe, theta=theta).values
+        except (ValueError, TypeError) as reason:
+            logger.info("the movement of features is not followed: %s", reason)
         at = probe.theta() if theta is None else theta.detach()
     return Moment(kernel, at.cpu(), taken, step)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -85,7 +86,7 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("sharpness/measures", _measures, weight=0.5, gradients=80),
         Probe("quadratic", _quadratic, weight=0.5, gradients=80),
         Probe("embedding", _embedding, weight=0.5, gradients=2),
-        Probe("ntk", _ntk, weight=0.8, gradients=20),
+        Probe("ntk", _Kernel(), weight=0.8, gradients=40),
         Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30),
         Probe("slice/random", _random_slice, weight=0.8, gradients=30),
         Probe("slice/hessian", _hessian_slice, weight=1.0, gradients=120),
@@ -141,10 +142,24 @@ def _density(watched: Watched) -> Result:
     )
 
 
-def _ntk(watched: Watched) -> Result:
-    few = watched.focus.sample(2)
-    outputs = few.outputs().numel() // few.examples
-    return kernel.ntk(watched.focus, kind="trace" if outputs <= _MOST_OUTPUTS else "pseudo")
+class _Kernel:
+    """The kernel on the same examples every time, held against the first one of the training and the one before."""
+
+    def __init__(self) -> None:
+        self._start: kernel.Moment | None = None
+        self._last: kernel.Moment | None = None
+
+    def __call__(self, watched: Watched) -> Result:
+        few = watched.focus.sample(2)
+        outputs = few.outputs().numel() // few.examples
+        kind: Literal["trace", "pseudo"] = "trace" if outputs <= _MOST_OUTPUTS else "pseudo"
+        now = kernel.moment(watched.focus, kind=kind, step=watched.step)
+        test = None if watched.held_out is None else kernel.ntk(watched.held_out, kind=kind)
+        self._start = self._start or now
+        movement = kernel.laziness(now, self._start, last=self._last, test=test).scalars()
+        self._last = now
+        known = {name: np.array(value) for name, value in movement.items() if name != "alignment"}
+        return now.kernel.replaced(movement=known)
 
 
 def _embedding(watched: Watched) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +26,7 @@ class NTK(Measurement):
             paired, else of the kernel itself; None without class labels.
         layer_names: The layers; empty unless they were asked for.
         layer_shares: (L,) each layer's share of the kernel's trace; None likewise.
+        movement: The scalars of `Laziness` but the alignment, by name, where a training is followed; else empty.
         gram: (m, m) the kernel itself; not kept in a run's store.
         layer_grams: (L, m, m) each layer's part of it, which sum to it; not kept in a run's store.
         labels: (n,) the probe examples' classes; not kept in a run's store.
@@ -39,6 +40,7 @@ class NTK(Measurement):
     alignment: float | None = None
     layer_names: tuple[str, ...] = ()
     layer_shares: np.ndarray | None = None
+    movement: dict[str, np.ndarray] = field(default_factory=dict)
     gram: np.ndarray | None = not_stored()
     layer_grams: np.ndarray | None = not_stored()
     labels: np.ndarray | None = not_stored()
@@ -56,7 +58,7 @@ class NTK(Measurement):
         return largest / self.lambda_min if self.lambda_min > rounding * largest else float("inf")
 
     def scalars(self) -> dict[str, float]:
-        """Eigenvalues at ranks 1, 2, 4 ... and the last, effective rank, condition, and alignment with the labels."""
+        """Eigenvalues at ranks 1, 2, 4 ... and the last, effective rank, condition, label alignment and movement."""
         n = len(self.eigenvalues)
         ranks = [2**power for power in range(n.bit_length()) if 2**power <= n]
         lines = {f"eigenvalue.{rank}": float(self.eigenvalues[rank - 1]) for rank in ranks}
@@ -64,6 +66,7 @@ class NTK(Measurement):
         lines["lambda_min"] = self.lambda_min
         if np.isfinite(self.condition):
             lines["condition"] = self.condition
+        lines |= {name: float(value) for name, value in self.movement.items()}
         if self.alignment is not None:
             lines["alignment"] = self.alignment
         return lines

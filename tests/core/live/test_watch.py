@@ -91,6 +91,7 @@ def test_everything_promised_is_recorded(watched):
     assert set(run.scalar_names()) >= {
         "train/loss", "test/loss", "train/accuracy", "test/accuracy", "step/loss", "norm/gradient", "norm/weights",
         "sharpness/lambda_max", "sharpness/threshold", "ntk/eigenvalue.1", "density/trace", "overhead/share",
+        "ntk/drift", "ntk/velocity", "ntk/weights", "ntk/features", "ntk/test_alignment", "ntk/label_energy",
         "sharpness/stderr", "sharpness/measures/sam", "sharpness/measures/trace",
         "sharpness/measures/share_of_the_stability_limit", "quadratic/radius.gradient",
     }  # fmt: skip
