@@ -18,6 +18,10 @@ _LAGGING = 0.6
 _EDGE = (0.9, 1.25)
 # Readings of the sharpness that must lie in that band before it is called hovering.
 _HOVER = 3
+# A catapult: within so many readings the loss rose to so many times what it was, and the sharpness fell to this share.
+_RECENT, _SPIKE, _FALLEN = 10, 1.5, 0.8
+# Sharpness rises steadily if this share of the pairs of its recent readings is in order.
+_STEADY = 0.75
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Series:
         reached = np.flatnonzero(self.values >= level)
         return int(self.steps[reached[0]]) if reached.size else None
 
+    def at(self, steps: np.ndarray) -> np.ndarray:
+        """The newest value known at each of some steps, (n,); the first one before there is any."""
+        return self.values[np.maximum(np.searchsorted(self.steps, steps, side="right") - 1, 0)]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -52,15 +60,16 @@ class Finding:
 
 
 def diagnose(series: Mapping[str, Series]) -> Finding:
-    """What the newest numbers say, the most telling first: divergence, grokking, the edge of stability, plain learning.
+    """What the newest numbers say, the most telling first: divergence, grokking, stability, plain learning.
 
     Args:
         series: Scalars over time by name: "train/loss", "test/loss", "train/accuracy", "test/accuracy",
-            "sharpness/lambda_max", "sharpness/threshold"; any may be missing.
+            "step/loss", "sharpness/lambda_max", "sharpness/threshold", "sharpness/stderr"; any may be missing.
 
-    Sources: divergence against 2/lr and hovering at it, Cohen et al. 2021 ("Gradient Descent on Neural Networks
-    Typically Occurs at the Edge of Stability", sections 3 and 4); generalisation long after memorisation, Power et al.
-    2022 ("Grokking").
+    Sources: progressive sharpening, divergence against 2/lr and hovering at it, Cohen et al. 2021 ("Gradient Descent on
+    Neural Networks Typically Occurs at the Edge of Stability", sections 3 and 4); catapults, Lewkowycz et al. 2020
+    ("The large learning rate phase of deep learning: the catapult mechanism"); generalisation long after memorisation,
+    Power et al. 2022 ("Grokking").
     """
     for rule in (_diverged, _grokking, _stability, _learning):
         found = rule(series)
@@ -123,18 +132,70 @@ def _stability(series: Mapping[str, Series]) -> Finding | None:
     sharpness, threshold = series.get("sharpness/lambda_max"), series.get("sharpness/threshold")
     if sharpness is None or threshold is None or not threshold.last > 0:
         return None
-    ratios = sharpness.values[-_HOVER:] / threshold.last
-    ratio = float(ratios[-1])
-    evidence = f"sharpness {sharpness.last:.3g} against a stability threshold of {threshold.last:.3g}"
-    if len(ratios) == _HOVER and bool(((ratios > _EDGE[0]) & (ratios < _EDGE[1])).all()):
-        return Finding("edge-of-stability", f"At the edge of stability: {evidence}. It hovers there; steps overshoot.")
-    if ratio >= _EDGE[1]:
+    limits = threshold.at(sharpness.steps)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = sharpness.values / limits
+    at_edge = (ratios > _EDGE[0]) & (ratios < _EDGE[1])
+    error = series.get("sharpness/stderr")
+    spread = "" if error is None or not error.last > 0 else f" ± {error.last:.2g}"
+    evidence = f"sharpness {sharpness.last:.3g}{spread} against a stability threshold of {threshold.last:.3g}"
+    if len(ratios) >= _HOVER and bool(at_edge[-_HOVER:].all()):
+        outside = np.flatnonzero(~at_edge)
+        since = int(outside[-1]) + 1 if outside.size else 0
+        low, high = ratios[since:].min(), ratios[since:].max()
+        return Finding(
+            "edge-of-stability",
+            f"At the edge of stability: {evidence}. Since step {int(sharpness.steps[since]):,} it hovers between "
+            f"{low:.2f} and {high:.2f} of the threshold; steps overshoot.",
+        )
+    if ratios[-1] >= _EDGE[1]:
         text = f"Above the stability threshold: {evidence}. Expect the loss to jump, or the sharpness to fall."
         return Finding("unstable", text)
-    earlier = sharpness.values[: max(1, len(sharpness.values) // 2)]
-    if len(sharpness.values) >= 2 * _HOVER and sharpness.last > 1.1 * float(np.median(earlier)):
-        return Finding("sharpening", f"Progressive sharpening: {evidence}, and rising.")
-    return None
+    return _catapult(series, sharpness, limits, ratios) or _sharpening(sharpness, threshold.last, evidence)
+
+
+def _catapult(
+    series: Mapping[str, Series], sharpness: Series, limits: np.ndarray, ratios: np.ndarray
+) -> Finding | None:
+    """The loss jumped while the sharpness was above the threshold, and both have come down again."""
+    loss = series.get("step/loss") or series.get("train/loss")
+    start = max(0, len(ratios) - _RECENT)
+    peak = start + int(np.argmax(ratios[start:]))
+    if loss is None or not ratios[peak] > 1 or not ratios[-1] < min(1.0, _FALLEN * ratios[peak]):
+        return None
+    below = np.flatnonzero(ratios[:peak] <= 1)
+    begin = int(sharpness.steps[below[-1]]) if below.size else int(sharpness.steps[0])
+    during = (loss.steps >= begin) & (loss.steps <= sharpness.steps[-1])
+    if not during.any():
+        return None
+    before, highest = float(loss.at(np.array([begin]))[0]), int(np.argmax(np.where(during, loss.values, -np.inf)))
+    jump = float(loss.values[highest])
+    if not (before > 0 and jump > _SPIKE * before and loss.last < (before + jump) / 2):
+        return None
+    return Finding(
+        "catapult",
+        f"Catapult: sharpness {sharpness.values[peak]:.3g} passed the stability threshold of {limits[peak]:.3g} by "
+        f"step {int(sharpness.steps[peak]):,}, the training loss jumped from {before:.3g} to {jump:.3g} at step "
+        f"{int(loss.steps[highest]):,}, and the sharpness has fallen to {sharpness.last:.3g}: a flatter region.",
+    )
+
+
+def _sharpening(sharpness: Series, threshold: float, evidence: str) -> Finding | None:
+    """The sharpness rises steadily, still below the threshold."""
+    values, steps = sharpness.values, sharpness.steps
+    half = max(1, len(values) // 2)
+    if len(values) < 2 * _HOVER or not sharpness.last > 1.1 * float(np.median(values[:half])):
+        return None
+    recent, when = values[-min(half, _RECENT) :], steps[-min(half, _RECENT) :]
+    first, second = np.triu_indices(len(recent), 1)
+    if np.mean(recent[second] > recent[first]) < _STEADY:
+        return None
+    pace = float(np.polyfit(when - when[-1], recent, 1)[0])
+    arrival = ""
+    if pace > 0 and sharpness.last < threshold:
+        arrival = f"; at this pace it is there by step {int(steps[-1] + (threshold - sharpness.last) / pace):,}"
+    text = f"Progressive sharpening: {evidence}, up from {values[0]:.3g} at step {int(steps[0]):,}{arrival}."
+    return Finding("sharpening", text)
 
 
 def _learning(series: Mapping[str, Series]) -> Finding | None:
