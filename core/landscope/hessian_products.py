@@ -134,7 +134,8 @@ class HessianProducts:
             raise ValueError(f"backend must be one of {', '.join(map(repr, get_args(Backend)))}, got {backend!r}")
         self._backend, self._chosen, self._work, self._single = backend, chosen, work, single
         self._kept: dict[str, Operator] = {}
-        self._products, self._seconds = 0, 0.0
+        self._products = self._timed = 0
+        self._seconds = 0.0  # of the timed ones: all but the first, which set up
 
     def at(self, loss: ScalarFunction, point: Tensor) -> Operator:
         """The Hessian of a loss at a point (P,), on blocks (K, P)."""
@@ -160,9 +161,11 @@ class HessianProducts:
                     "Hessian products are central differences of gradients, right to about %.0e: a second derivative "
                     "is missing (%s)", torch.finfo(point.dtype).eps ** (2 / 3), reason,
                 )  # fmt: skip
+            if self._products:
+                self._timed += len(block)
+                self._seconds += _clock(point) - began
             self._products += len(block)
-            self._seconds += _clock(point) - began
-            if self._chosen.name is None and self._products >= _PATIENCE and self._seconds >= _PAUSE:
+            if self._chosen.name is None and self._timed >= _PATIENCE and self._seconds >= _PAUSE:
                 self._try_others(loss, point, block, result)
             return result
 
@@ -191,7 +194,7 @@ class HessianProducts:
         """Times the other back ends on some vectors whose products are known, and remembers the fastest that agrees."""
         self._chosen.name = "retained"
         block, result = block[:_AT_ONCE], result[:_AT_ONCE]
-        pace = best = self._seconds / self._products
+        pace = best = self._seconds / self._timed
         began, limit = _clock(point), self._seconds
         if _is_coarse(point):
             return

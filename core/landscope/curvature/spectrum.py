@@ -1,4 +1,4 @@
-"""The largest eigenvalues of an objective's Hessian or Gauss-Newton matrix."""
+"""The outermost eigenvalues of an objective's Hessian, Gauss-Newton or Fisher matrix."""
 
 from __future__ import annotations
 
@@ -23,24 +23,31 @@ def eigenvalues(
     *,
     theta: Tensor | None = None,
     operator: OperatorName = "hessian",
+    which: Literal["largest", "smallest", "both"] = "largest",
     tolerance: float = 1e-3,
     max_products: int | None = None,
+    basis: int | None = None,
     start: Tensor | np.ndarray | None = None,
     seed: int = 0,
     backend: Literal["landscope", "pyhessian"] = "landscope",
 ) -> Eigenvalues:
-    """The k algebraically largest eigenvalues, descending, each with its residual.
+    """The k algebraically largest eigenvalues, the k smallest, or both, descending, each with its residual.
 
-    Lanczos with full reorthogonalisation and thick restarts, then a search of the complement for further copies of
-    multiple eigenvalues. Each value is iterated until its error bound min(r, r^2 / gap) is below `tolerance` of it.
+    Lanczos with full reorthogonalisation and thick restarts, one Krylov space for both ends; then a search of the
+    complement for further copies of multiple eigenvalues. Each value is iterated until its error bound
+    min(r, r^2 / gap) is below `tolerance` of it. Products and vectors are in the parameters' type, but vectors no
+    shorter than float32; residuals say what products in half precision are worth.
 
     Args:
         objective: What to measure.
-        k: How many; where there are fewer parameters than that, as many as there are.
+        k: How many at each end; where there are fewer parameters than that, as many as there are.
         theta: Where, (P,); the model's weights at this moment if left out.
         operator: "hessian", "ggn", "fisher" or "empirical-fisher".
+        which: The end of the spectrum, by algebraic value: "smallest" has the most negative ones.
         tolerance: Error bound at which a value counts as converged, relative to it.
-        max_products: Largest number of matrix-vector products; by default 20 k + 80.
+        max_products: Largest number of matrix-vector products; by default 20 a value, and 80.
+        basis: Lanczos vectors held at once, at most; by default 64 (three a value if that is more), or what fits into
+            4 GiB. At least two a value, and four. Beside them there are the eigenvectors, and what products take.
         start: Eigenvectors (P,) or (k, P) of a nearby operator, e.g. of the previous training step.
         seed: Seed of the random start.
         backend: "landscope", or "pyhessian" for a cross-check by PyHessian's power iteration: the eigenvalues largest
@@ -53,12 +60,17 @@ def eigenvalues(
     """
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
-    budget = 20 * k + 80 if max_products is None else max_products
+    if which not in ("largest", "smallest", "both"):
+        raise ValueError(f"which must be 'largest', 'smallest' or 'both', got {which!r}")
+    largest, smallest = k * (which != "smallest"), k * (which != "largest")
+    budget = 20 * (largest + smallest) + 80 if max_products is None else max_products
     if budget < k:
         raise ValueError(f"max_products must be at least k = {k}, got {max_products}")
     if tolerance <= 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}")
     if backend == "pyhessian":
+        if which != "largest":
+            raise ValueError(f"backend='pyhessian' finds the largest eigenvalues, got which={which!r}")
         return pyhessian_eigenvalues(objective, k, theta=theta, operator=operator, tolerance=tolerance, seed=seed)
     if backend != "landscope":
         raise ValueError(f"backend must be 'landscope' or 'pyhessian', got {backend!r}")
@@ -67,10 +79,12 @@ def eigenvalues(
         pairs = all_leading_eigenpairs(
             curvature_operator(objective, operator, theta),
             start_vector(start, zero_vector(objective), generator),
-            k,
+            largest,
+            smallest=smallest,
             tolerance=tolerance,
             max_products=budget,
             generator=generator,
+            basis=basis,
         )
         return Eigenvalues(
             provenance=meter.provenance("Lanczos, full reorthogonalisation", seed=seed),
@@ -78,6 +92,7 @@ def eigenvalues(
             residuals=pairs.residuals,
             converged=pairs.converged,
             operator=operator,
+            which=which,
             hvps=pairs.products,
             vectors=pairs.vectors.cpu().numpy(),
         )

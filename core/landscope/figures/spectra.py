@@ -161,12 +161,17 @@ def _per_unit(density: SpectralDensity, values: NDArray[np.float64], scale: floa
 
 def eigenvalues_figure(eigenvalues: Eigenvalues, colours: Theme) -> go.Figure:
     """Eigenvalues over their rank, each with the bound on its error; open markers did not converge."""
-    rank = np.arange(1, len(eigenvalues.values) + 1)
+    ranks = eigenvalues.ranks
+    places = np.arange(1, len(ranks) + 1)
     symbols = np.where(eigenvalues.converged, "circle", "circle-open")
     figure = go.Figure(
         layout={
             "template": template(colours),
-            "xaxis": {"title": {"text": "rank"}, "dtick": 1},
+            "xaxis": {
+                "title": {"text": "rank (negative: from the smallest)" if (ranks < 0).any() else "rank"},
+                "tickvals": places,
+                "ticktext": [str(rank) for rank in ranks],
+            },
             "yaxis": {
                 "title": {"text": f"eigenvalue of the {eigenvalues.operator} ({_unit(eigenvalues.operator)})"},
                 "rangemode": "tozero",
@@ -174,12 +179,13 @@ def eigenvalues_figure(eigenvalues: Eigenvalues, colours: Theme) -> go.Figure:
         }
     )
     figure.add_scatter(
-        x=rank,
+        x=places,
         y=eigenvalues.values,
         mode="markers",
         marker={"size": 8, "color": colours.first, "symbol": symbols},
         error_y={"array": eigenvalues.residuals, "thickness": 1.2, "width": 4},
-        hovertemplate="rank %{x}<br>λ %{y:.5g}<extra></extra>",
+        customdata=ranks,
+        hovertemplate="rank %{customdata}<br>λ %{y:.5g}<extra></extra>",
         name="λ",
     )
     return figure

@@ -14,7 +14,7 @@ __all__ = ["Eigenvalues", "Sharpness", "SpectralDensity", "Trace"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Eigenvalues(Measurement):
-    """The largest eigenvalues of a symmetric operator, each with a bound on its error.
+    """The outermost eigenvalues of a symmetric operator, each with a bound on its error.
 
     Attributes:
         values: (k,) eigenvalues, descending (algebraic order).
@@ -22,6 +22,7 @@ class Eigenvalues(Measurement):
         converged: (k,) whether the residual met the tolerance asked for.
         operator: "hessian", "ggn" or another operator's name.
         hvps: Matrix-vector products used.
+        which: "largest", "smallest" or "both": the ends of the spectrum that the values are from.
         vectors: (k, P) unit eigenvectors; not kept in a run's store.
     """
 
@@ -31,11 +32,20 @@ class Eigenvalues(Measurement):
     converged: np.ndarray
     operator: str
     hvps: int
+    which: str = "largest"
     vectors: np.ndarray | None = not_stored()
 
+    @property
+    def ranks(self) -> np.ndarray:
+        """(k,) 1 for the largest eigenvalue, 2 for the next, and so on; -1 for the smallest, -2 for the one above."""
+        count = len(self.values)
+        largest = {"largest": count, "smallest": 0}.get(self.which, (count + 1) // 2)
+        ranks: np.ndarray = np.r_[1 : largest + 1, largest - count : 0]
+        return ranks
+
     def scalars(self) -> dict[str, float]:
-        """Every eigenvalue by its rank, from 1."""
-        return {f"eigenvalue.{rank}": float(value) for rank, value in enumerate(self.values, start=1)}
+        """Every eigenvalue by its rank, from 1; those of the lower end from -1."""
+        return {f"eigenvalue.{rank}": float(value) for rank, value in zip(self.ranks, self.values, strict=True)}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

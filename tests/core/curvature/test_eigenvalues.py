@@ -1,10 +1,15 @@
+import copy
+
+import explicit
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from landscope.curvature import eigenvalues
+from landscope.curvature import curvature_operator, eigenvalues
 from landscope.objective import Objective
 
 
@@ -99,6 +104,91 @@ def test_zero_hessian(objective_of):
     assert found.converged.all()
 
 
+@pytest.mark.parametrize("which", ["smallest", "both"])
+def test_the_other_end_against_the_explicit_hessian(problem, which):
+    found = eigenvalues(problem.objective, 3, which=which, tolerance=1e-9)
+    truth = problem.eigenvalues.numpy()
+    truth = truth[-3:] if which == "smallest" else np.r_[truth[:3], truth[-3:]]
+    np.testing.assert_allclose(found.values, truth, rtol=1e-8)
+    assert (np.abs(found.values - truth) <= found.residuals).all()
+    assert (found.which, found.converged.all()) == (which, True)
+    names = ["eigenvalue.-3", "eigenvalue.-2", "eigenvalue.-1"]
+    if which == "both":
+        names = ["eigenvalue.1", "eigenvalue.2", "eigenvalue.3", *names]
+    assert list(found.scalars()) == names
+    assert list(found.figure().layout.xaxis.ticktext) == [name.rpartition(".")[2] for name in names]
+    assert "Hessian products: retained" in found.provenance.method
+
+
+@pytest.mark.parametrize("name", ["ggn", "fisher", "empirical-fisher"])
+def test_eigenvalues_of_every_operator_are_those_of_its_matrix(mlp, name):
+    matrix = curvature_operator(mlp.objective, name, None)(torch.eye(125, dtype=torch.float64))
+    found = eigenvalues(mlp.objective, 3, operator=name, tolerance=1e-9)
+    np.testing.assert_allclose(found.values, torch.linalg.eigvalsh(matrix).flip(0)[:3].numpy(), rtol=1e-8)
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), which=st.sampled_from(["largest", "both"]), scale=st.sampled_from([0.3, 1.0, 3.0]))
+def test_bounds_hold_for_random_objectives_in_single_precision(seed, which, scale):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3))
+    x, y = scale * torch.randn(8, 3), torch.randint(3, (8,))
+    found = eigenvalues(Objective(model, cross_entropy, (x, y)), 3, which=which)
+    double = model.double()
+    truth = np.linalg.eigvalsh(explicit.hessian(double, lambda m: cross_entropy(m(x.double()), y)).numpy())[::-1]
+    expected = truth[:3] if which == "largest" else np.r_[truth[:3], truth[-3:]]
+    assert (np.abs(found.values[:, None] - truth).min(1) <= found.residuals).all()
+    assert found.converged.all()
+    np.testing.assert_allclose(found.values, expected, rtol=2e-3, atol=2e-3 * truth[0])
+
+
+@pytest.mark.parametrize(("dtype", "digits"), [(torch.bfloat16, 2e-2), (torch.float16, 3e-3)])
+def test_half_precision_says_what_it_is_worth(mlp, dtype, digits):
+    x, y = mlp.objective.batches.items[0]
+    model = copy.deepcopy(mlp.objective.model).to(dtype)
+    found = eigenvalues(Objective(model, cross_entropy, (x.to(dtype), y)), 3)
+    rounded = Objective(copy.deepcopy(model).double(), cross_entropy, (x.to(dtype).double(), y))
+    truth = eigenvalues(rounded, 3, tolerance=1e-9).values
+    assert found.vectors.dtype == np.float32
+    assert (np.abs(found.values - truth) <= found.residuals).all()
+    assert 1e-5 * truth[0] < found.residuals[0] < digits * truth[0]
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_the_scale_of_the_loss_changes_nothing_in_single_precision(factor):
+    torch.manual_seed(0)
+    model, data = (
+        nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3)),
+        (torch.randn(40, 5), torch.randint(3, (40,))),
+    )
+    plain = eigenvalues(Objective(model, cross_entropy, data), 3, which="both")
+    scaled = eigenvalues(Objective(model, lambda o, t: factor * cross_entropy(o, t), data), 3, which="both")
+    np.testing.assert_allclose(scaled.values, factor * plain.values, rtol=1e-4)
+    np.testing.assert_allclose(scaled.residuals, factor * plain.residuals, rtol=0.2)
+    assert scaled.hvps == plain.hvps
+
+
+def test_a_linear_loss_has_eigenvalues_zero():
+    objective = Objective(
+        nn.Linear(4, 1), lambda output, target: (output * target).mean(), (torch.ones(8, 4), torch.ones(8, 1))
+    )
+    found = eigenvalues(objective, 2, which="both")
+    assert (found.values == 0).all()
+    assert found.converged.all()
+
+
+def test_weights_without_a_finite_loss_are_refused(mlp):
+    theta = mlp.objective.theta()
+    with pytest.raises(FloatingPointError, match="a product with the operator is not finite"):
+        eigenvalues(mlp.objective, 2, theta=torch.full_like(theta, torch.nan))
+
+
+def test_a_small_basis_restarts_and_finds_the_same(mlp):
+    whole, small = (eigenvalues(mlp.objective, 3, basis=basis, tolerance=1e-8) for basis in (None, 10))
+    np.testing.assert_allclose(small.values, whole.values, rtol=1e-8)
+    assert small.hvps >= whole.hvps
+
+
 def test_warm_start_saves_products(mlp):
     cold = eigenvalues(mlp.objective, 1, tolerance=1e-6)
     theta = mlp.objective.theta()
@@ -128,6 +218,9 @@ def test_seed_decides_and_global_generator_is_left_alone(mlp):
         ({"k": 0}, "k must be positive"),
         ({"tolerance": 0.0}, "tolerance must be positive"),
         ({"max_products": 2}, "max_products must be at least k = 5"),
+        ({"which": "outer"}, "which must be 'largest', 'smallest' or 'both', got 'outer'"),
+        ({"basis": 13}, "basis must have room for at least 14 vectors for 5 eigenvalues, got 13"),
+        ({"which": "both", "backend": "pyhessian"}, "backend='pyhessian' finds the largest"),
         ({"operator": "kfac"}, "operator must be"),
         ({"backend": "arpack"}, "backend must be"),
         ({"start": np.ones(3)}, "start must have shape"),

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from landscope.curvature.lanczos import KrylovSpace, all_leading_eigenpairs, leading_eigenpairs
+from landscope.curvature.lanczos import KrylovSpace, all_leading_eigenpairs, basis_size, leading_eigenpairs
 from landscope.curvature.probes import private_generator
 
 
@@ -129,3 +131,99 @@ def test_scale_invariance_in_float32(factor: float):
 def test_products_that_are_not_finite_are_refused():
     with pytest.raises(FloatingPointError, match="not finite"):
         solve(np.array([1.0, np.nan, 2.0]), 1)
+
+
+def test_both_ends_come_from_one_space():
+    top, both = (solve(CLUSTERED - 0.5, 3, smallest=smallest, tolerance=1e-9) for smallest in (0, 2))
+    np.testing.assert_allclose(both.values[:3], top.values, rtol=1e-9)
+    np.testing.assert_allclose(both.values[3:], np.sort(CLUSTERED)[1::-1] - 0.5, rtol=1e-8)
+    bottom = solve(0.5 - CLUSTERED, 2, tolerance=1e-9)
+    assert both.products < top.products + bottom.products
+    only = solve(CLUSTERED, 0, smallest=2, tolerance=1e-9, search=True)
+    np.testing.assert_allclose(only.values, np.sort(CLUSTERED)[1::-1], rtol=1e-8)
+
+
+@pytest.mark.parametrize("ends", [(1, 1), (2, 2), (3, 1), (0, 3), (5, 5)])
+def test_every_copy_is_found_at_both_ends_and_none_twice(ends):
+    spectrum = np.concatenate([np.full(3, 5.0), [4.0], np.linspace(-1, 2, 300), np.full(3, -3.0)])
+    pairs = solve(spectrum, ends[0], smallest=ends[1], search=True, tolerance=1e-10)
+    truth = np.sort(spectrum)[::-1]
+    np.testing.assert_allclose(pairs.values, np.r_[truth[: ends[0]], truth[len(truth) - ends[1] :]], rtol=1e-9)
+    np.testing.assert_allclose(pairs.vectors @ pairs.vectors.T, np.eye(sum(ends)), atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+def test_more_wanted_at_both_ends_than_there_are(size):
+    spectrum = np.linspace(-2, 5, size)
+    pairs = solve(spectrum, 3, smallest=3, search=True)
+    np.testing.assert_allclose(pairs.values, spectrum[::-1], atol=1e-13)
+
+
+@pytest.mark.parametrize("smallest", [0, 2])
+@pytest.mark.parametrize("basis", [12, 20])
+def test_no_more_vectors_are_held_than_allowed(monkeypatch, basis, smallest):
+    spectrum = np.concatenate([1 - np.linspace(0, 1, 300) ** 2, [1.5, 1.4, -0.8, -0.7]])
+    held, append = [], KrylovSpace._append
+
+    def spy(space, vector):
+        append(space, vector)
+        held.append(len(space._basis) + len(space._locked))
+
+    monkeypatch.setattr(KrylovSpace, "_append", spy)
+    pairs = solve(spectrum, 2, smallest=smallest, tolerance=1e-9, basis=basis, search=True)
+    np.testing.assert_allclose(pairs.values, [1.5, 1.4, -0.7, -0.8][: 2 + smallest], rtol=1e-9)
+    assert pairs.products > basis
+    assert max(held) <= basis
+
+
+def test_the_basis_is_bounded_by_memory_and_has_room_to_work_in():
+    assert basis_size(torch.zeros(1000), 5) == 64
+    assert basis_size(torch.zeros(1000), 30) == 90
+    assert basis_size(torch.empty(124_000_000, device="meta"), 5) == 14
+    assert basis_size(torch.empty(60_000_000, device="meta"), 5) == 17
+    with pytest.raises(ValueError, match="basis must have room for at least 14 vectors for 5 eigenvalues, got 13"):
+        basis_size(torch.zeros(1000), 5, 13)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(1, 40),
+    ends=st.tuples(st.integers(0, 4), st.integers(0, 4)).filter(any),
+    budget=st.integers(1, 60),
+    scale=st.sampled_from([1e-8, 1.0, 1e8]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_an_eigenvalue_lies_within_every_residual(seed, size, ends, budget, scale, dtype):
+    generator = np.random.default_rng(seed)
+    spectrum = scale * generator.standard_normal(size) ** generator.choice([1, 3, 5])
+    pairs = solve(spectrum, ends[0], smallest=ends[1], dtype=dtype, tolerance=1e-6, max_products=budget, search=True)
+    exact = torch.as_tensor(spectrum).to(dtype).double().numpy()
+    assert (np.abs(pairs.values[:, None] - exact).min(1) <= pairs.residuals * (1 + 1e-9) + 1e-300).all()
+    assert pairs.products <= max(budget, 1)
+    assert (np.diff(pairs.values) <= 0).all()
+    if pairs.converged.all() and pairs.products < budget:
+        expected = np.sort(exact)[::-1]
+        if sum(ends) < size:
+            expected = np.r_[expected[: ends[0]], expected[size - ends[1] :]]
+        assert (np.abs(pairs.values - expected) <= 1e-6 * np.abs(expected) + 1e-5 * np.abs(exact).max()).all()
+
+
+class Noisy(Diagonal):
+    """With errors of its products that are not those of its vectors' type."""
+
+    def __call__(self, vector: Tensor) -> Tensor:
+        image = super().__call__(vector)
+        error = torch.randn(len(image), generator=private_generator(self.products), dtype=image.dtype)
+        return image + 1e-3 * error / error.norm()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_errors_of_products_show_in_the_residuals_and_errors(seed):
+    operator = Noisy(CLUSTERED)
+    pairs = leading_eigenpairs(
+        operator, random_start(operator, seed), 1, tolerance=1e-9, max_products=40, generator=private_generator(1)
+    )
+    assert pairs.converged.all()  # to what the products are worth
+    assert 1e-7 < abs(pairs.values[0] - 3.0) <= pairs.errors[0] <= pairs.residuals[0]
+    assert pairs.residuals[0] < 0.1
