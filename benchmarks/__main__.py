@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.embeddings import frames
 from benchmarks.pictures import drawn, first_picture
 from benchmarks.slices import compare, throughput
 from benchmarks.timing import machine
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "matmul-ceiling": throughput,
     "first-picture": first_picture,
     "picture-error": drawn,
+    "umap-frames": frames,
 }
 
 

@@ -134,16 +134,25 @@ class Objective:
         Raises:
             ValueError: if the count is not positive.
         """
-        if count < 1:
-            raise ValueError(f"count of examples must be positive, got {count}")
-        chosen = self
-        if count < self.examples:
-            order = torch.randperm(self.examples, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
-            chosen = self.subset(order[:count])
+        positions = self.sampled(count, seed=seed)
+        chosen = self if count >= self.examples else self.subset(positions)
         if self.batch_norm == "batch":
             return chosen
         with autograd_tensors():
             return chosen._derived(batches=chosen.batches.together())
+
+    def sampled(self, count: int, *, seed: int = 0) -> Tensor:
+        """The positions (n,), increasing, of the examples that `sample` takes.
+
+        Raises:
+            ValueError: if the count is not positive.
+        """
+        if count < 1:
+            raise ValueError(f"count of examples must be positive, got {count}")
+        if count >= self.examples:
+            return torch.arange(self.examples, device="cpu")
+        order = torch.randperm(self.examples, generator=torch.Generator("cpu").manual_seed(seed), device="cpu")
+        return order[:count].sort().values
 
     def of_class(self, label: int) -> Objective:
         """The objective over the examples of one class.

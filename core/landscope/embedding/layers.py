@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,9 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from landscope.evaluation import per_example
 from landscope.objective import Objective
 
-__all__ = ["Features", "Readout", "features", "forward_pass"]
+__all__ = ["Features", "Readout", "features", "forward_pass", "layerwise"]
+
+logger = logging.getLogger(__name__)
 
 
 class Features(NamedTuple):
@@ -73,43 +77,132 @@ class Readout:
         layer: Its name.
         outputs: The network's outputs (N, ...), on the CPU.
         weight: (C, d) the weight of the linear layer that ran last, if the features are what it read; else None.
+        losses: (N,) of each example alone, where they were asked for and the loss has them; else None.
     """
 
     features: Tensor
     layer: str
     outputs: Tensor
     weight: Tensor | None
+    losses: Tensor | None = None
 
 
-def forward_pass(objective: Objective, layer: str | None, theta: Tensor | None) -> Readout:
-    """Runs the network over the objective's data and keeps a layer's features; arguments as in `features`."""
-    if objective.batch_norm == "recompute":
-        raise ValueError("features are not taken with batch_norm='recompute'; use an objective with 'eval' or 'batch'")
-    modules = dict(objective.model.named_modules(remove_duplicate=False))
-    if layer is not None and layer not in modules:
-        raise ValueError(f"the model has no layer {layer!r}; {_suggestion(layer, modules)}")
+def forward_pass(objective: Objective, layer: str | None, theta: Tensor | None, *, losses: bool = False) -> Readout:
+    """Runs the network over the objective's data and keeps a layer's features; arguments as in `features`.
+
+    `losses` asks for the loss of each example too, where the loss has one.
+    """
+    modules = _modules(objective, [] if layer is None else [layer])
     named = objective.layout.unflatten(objective.theta() if theta is None else theta.detach())
     objective.work.forwards += 1
     pieces, outputs, reads = [], [], True
+    single: list[Tensor] | None = [] if losses else None
     with torch.no_grad(), _hooks(modules, layer) as seen:
         for batch, size in objective.batches_on_device():
             seen.clear()
-            outputs.append(_first_tensor(objective.function(named, batch), "the model's output").cpu())
+            output = objective.function(named, batch)
+            outputs.append(_first_tensor(output, "the model's output").cpu())
+            single = _with_losses(single, objective, output, batch, size)
             if layer is None and seen.linear is None:
                 raise ValueError(f"no linear layer ran: name a layer to take the output of; {_suggestion('', modules)}")
             if layer is not None and seen.output is None:
                 raise ValueError(f"layer {layer!r} did not run in the model's forward pass")
             name = layer or str(seen.linear)
-            values = _first_tensor(seen.inputs if layer is None else seen.output, f"the output of layer {name!r}")
-            if values.ndim < 2 or len(values) != size:
-                raise ValueError(
-                    f"layer {name!r} has features of shape {tuple(values.shape)}, expected one row for each of the "
-                    f"batch's {size} examples"
-                )
+            values = _rows_of(seen.inputs if layer is None else seen.output, name, size)
             reads = reads and seen.inputs is not None and torch.equal(values, seen.inputs)
             pieces.append(_pooled(values, modules[name]).cpu())
         weight = seen.weight.cpu() if reads and seen.weight is not None else None
-    return Readout(torch.cat(pieces), name, torch.cat(outputs), weight)
+    return Readout(torch.cat(pieces), name, torch.cat(outputs), weight, None if single is None else torch.cat(single))
+
+
+def layerwise(
+    objective: Objective,
+    layers: Sequence[str] | None = None,
+    *,
+    theta: Tensor | None = None,
+    examples: int | None = 512,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """The features (n, d) of several layers, of one pass over the same examples, by the layers' names.
+
+    Args:
+        objective: Whose network, and whose examples.
+        layers: Names of modules whose outputs are taken, pooled as `features` does; by default every module without
+            children whose output is a tensor with a row for each example, in the order in which they run.
+        theta: Where; the model's weights by default.
+        examples: At most this many, a subset that is the same at every call; None takes all.
+        seed: Chooses the subset.
+
+    Raises:
+        ValueError: if a layer is named that is not there, did not run or has no row for each example, no layer has, or
+            the objective recomputes batch-norm statistics.
+        TypeError: if the output of a layer that is named holds no floating-point tensor.
+    """
+    if examples is not None:
+        objective = objective.sample(examples, seed=seed)
+    modules = _modules(objective, layers or [])
+    named = objective.layout.unflatten(objective.theta() if theta is None else theta.detach())
+    chosen = layers or [name for name, module in modules.items() if name and not list(module.children())]
+    pieces: dict[str, list[Tensor]] = {}
+    with objective.measuring(), torch.no_grad(), _outputs(modules, chosen) as outputs:
+        objective.work.forwards += 1
+        for batch, size in objective.batches_on_device():
+            outputs.clear()
+            objective.function(named, batch)
+            for name in list(outputs) if layers is None else layers:
+                if name not in outputs:
+                    raise ValueError(f"layer {name!r} did not run in the model's forward pass")
+                if layers is None and not _has_rows(outputs[name], size):
+                    continue
+                values = _rows_of(outputs[name], name, size)
+                pieces.setdefault(name, []).append(_pooled(values, modules[name]).cpu())
+    found = {name: torch.cat(parts) for name, parts in pieces.items()}
+    found = {name: values for name, values in found.items() if len(values) == objective.examples}
+    if not found:
+        raise ValueError("no layer of the model has an output with a row for each example: name the layers to take")
+    return found
+
+
+def _modules(objective: Objective, layers: Sequence[str]) -> dict[str, nn.Module]:
+    """The model's modules by name, all names of shared ones."""
+    if objective.batch_norm == "recompute":
+        raise ValueError("features are not taken with batch_norm='recompute'; use an objective with 'eval' or 'batch'")
+    modules = dict(objective.model.named_modules(remove_duplicate=False))
+    for layer in layers:
+        if layer not in modules:
+            raise ValueError(f"the model has no layer {layer!r}; {_suggestion(layer, modules)}")
+    return modules
+
+
+def _with_losses(
+    so_far: list[Tensor] | None, objective: Objective, output: Any, batch: Any, size: int
+) -> list[Tensor] | None:
+    """The losses of the batch's examples added to those so far; None once there are none."""
+    if so_far is None:
+        return None
+    try:
+        return [*so_far, per_example(objective.loss, output, objective.target(batch), size).double().cpu()]
+    except (TypeError, ValueError) as reason:
+        logger.info("examples are shown without their losses: %s", reason)
+        return None
+
+
+@contextmanager
+def _outputs(modules: dict[str, nn.Module], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Watches the outputs of some modules: by name, in the order in which they last ran."""
+    seen: dict[str, Any] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            seen.pop(name, None)
+            seen[name] = output
+
+        return hook
+
+    with ExitStack() as stack:
+        for name in names:
+            stack.callback(modules[name].register_forward_hook(keep(name)).remove)
+        yield seen
 
 
 @dataclass
@@ -153,6 +246,20 @@ def _suggestion(layer: str, modules: dict[str, nn.Module]) -> str:
     names = [name for name in modules if name]
     close = get_close_matches(layer, names, n=5, cutoff=0.4) or names[:10]
     return f"did you mean {' or '.join(map(repr, close))}?" if close else "it has no named layers"
+
+
+def _rows_of(output: Any, name: str, size: int) -> Tensor:
+    values = _first_tensor(output, f"the output of layer {name!r}")
+    if values.ndim < 2 or len(values) != size:
+        raise ValueError(
+            f"layer {name!r} has features of shape {tuple(values.shape)}, expected one row for each of the "
+            f"batch's {size} examples"
+        )
+    return values
+
+
+def _has_rows(output: Any, size: int) -> bool:
+    return isinstance(output, Tensor) and output.is_floating_point() and output.ndim > 1 and len(output) == size
 
 
 def _first_tensor(tree: Any, name: str) -> Tensor:

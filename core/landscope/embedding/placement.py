@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["laid_over"]
+__all__ = ["laid_over", "rotation"]
+
+
+def rotation(points: np.ndarray, previous: np.ndarray) -> np.ndarray:
+    """The orthogonal matrix R (d, d), reflections included, for which |points R - previous| is least.
+
+    With X^T Y = U S V^T it is U V^T (Schoenemann 1966).
+    """
+    left, _, right = np.linalg.svd(points.T @ previous)
+    turn: np.ndarray = left @ right
+    return turn
 
 
 def laid_over(points: np.ndarray, previous: np.ndarray, *, scaled: bool) -> np.ndarray:
     """The points turned and reflected to lie as close as possible to `previous`, in the sense of least squares.
 
-    With centred X and Y and X^T Y = U S V^T, the rotation is R = U V^T (Schoenemann 1966). Centred points stay so;
-    `scaled` also scales them by tr(S) / |X|^2 and moves them to the centre of `previous`, for pictures whose scale and
+    The rotation is that of the centred points. Centred points stay so; `scaled` also scales them by the factor that is
+    best, <points R, previous> / |points|^2, and moves them to the centre of `previous`, for pictures whose scale and
     place mean nothing.
 
     Args:
@@ -20,9 +30,8 @@ def laid_over(points: np.ndarray, previous: np.ndarray, *, scaled: bool) -> np.n
         scaled: Whether scale and place are free too.
     """
     centre, middle = points.mean(axis=0), previous.mean(axis=0)
-    left, singular, right = np.linalg.svd((points - centre).T @ (previous - middle))
-    turned: np.ndarray = (points - centre) @ (left @ right)
+    turned: np.ndarray = (points - centre) @ rotation(points - centre, previous - middle)
     length = float((turned**2).sum())
-    scale = float(singular.sum()) / length if scaled and length > 0 else 1.0
+    scale = float((turned * (previous - middle)).sum()) / length if scaled and length > 0 else 1.0
     moved: np.ndarray = turned * scale + (middle if scaled else centre)
     return moved

@@ -77,15 +77,32 @@ class Projection(Measurement):
     """The features of one layer, projected to two or three dimensions.
 
     Attributes:
-        points: (n, d) coordinates, d = 2 or 3, rotated to lie as close as possible to the frame before.
+        points: (n, d) coordinates, d = 2 or 3, placed to lie as close as possible to the frame before.
         labels: (n,) class of each point, -1 where there is none.
         classes: Number of classes.
         layer: Name of the layer whose features these are.
         features: Width of the layer after pooling.
-        method: "pca" or "umap".
-        explained: Share of the features' variance that the projection keeps; None for methods without such a notion.
+        method: "pca", "fixed", "means", "sphere" or "umap".
+        explained: Share of the features' variance that the projection keeps (on the sphere, of their squared length);
+            None for methods without such a notion.
         trustworthiness: Venna and Kaski's T(k), 1 when every neighbour in the picture is one in the features.
-        neighbours: The k of that score.
+        continuity: Their other score, 1 when every neighbour in the features is one in the picture.
+        neighbours: The k of both scores.
+        scored: Number of points whose neighbourhoods the scores are a mean over: all, or a random sample of many.
+        displacement: How far points moved since the frame before, the median, in radii of that frame (its points' root
+            mean square distance from their centre); exactly 0 where no feature changed. None without such a frame.
+        feature_displacement: The same of the features themselves: what the picture's displacement is to be held
+            against. None where the features before are not at hand.
+        available: Number of examples that the points are a sample of.
+        positions: (n,) the position of each point's example in the objective's data, increasing.
+        predictions: (n,) the class with the largest output; None where outputs are not one row of classes.
+        losses: (n,) the loss of each example alone; None where the loss has none.
+        margins: (n,) output of the right class less the largest of the others, negative where the network is wrong;
+            NaN without a class, None where outputs are not one row of classes.
+        values: (n, width) the features; not kept in a run's store.
+        graph: (n, k) indices of each point's neighbours in the features, for "umap"; not kept in a run's store.
+        centre: (width,) where the axes start, for linear methods; not kept in a run's store.
+        axes: (width, d) the directions that are drawn, for linear methods; not kept in a run's store.
     """
 
     kind: ClassVar[str] = "projection"
@@ -97,15 +114,39 @@ class Projection(Measurement):
     method: str
     explained: float | None = None
     trustworthiness: float
+    continuity: float | None = None
     neighbours: int
+    scored: int | None = None
+    displacement: float | None = None
+    feature_displacement: float | None = None
+    available: int | None = None
+    positions: np.ndarray | None = None
+    predictions: np.ndarray | None = None
+    losses: np.ndarray | None = None
+    margins: np.ndarray | None = None
+    values: np.ndarray | None = not_stored()
+    graph: np.ndarray | None = not_stored()
+    centre: np.ndarray | None = not_stored()
+    axes: np.ndarray | None = not_stored()
+
+    @property
+    def correct(self) -> np.ndarray | None:
+        """(n,) whether the largest output is that of the point's class; None where predictions are."""
+        return None if self.predictions is None else self.predictions == self.labels
 
     def span(self) -> tuple[float, float] | None:
         """Least and greatest coordinate."""
         return (float(self.points.min()), float(self.points.max())) if self.points.size else None
 
     def scalars(self) -> dict[str, float]:
-        """How far the picture may be trusted."""
-        return {"trustworthiness": self.trustworthiness}
+        """How far the picture may be trusted, and how far it moved beside how far the features did."""
+        scores = {
+            "trustworthiness": self.trustworthiness,
+            "continuity": self.continuity,
+            "displacement": self.displacement,
+            "feature_displacement": self.feature_displacement,
+        }
+        return {name: score for name, score in scores.items() if score is not None}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

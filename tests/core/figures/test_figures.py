@@ -378,6 +378,32 @@ def test_few_classes_are_named_in_the_picture_and_many_are_not() -> None:
     assert not figure(projection(97)).layout.annotations
 
 
+def test_points_can_be_coloured_by_what_the_network_makes_of_them() -> None:
+    seen = projection(4).replaced(
+        predictions=np.arange(12) % 3,
+        losses=np.linspace(0, 2, 12),
+        margins=np.linspace(-1, 2, 12),
+        continuity=0.8,
+        displacement=0.25,
+        feature_displacement=0.5,
+    )
+    assert [trace.name for trace in figure(seen, colour="prediction").data] == [f"predicted {c}" for c in range(3)]
+    right, wrong = figure(seen, colour="correct").data
+    assert (right.name, len(right.x)) == ("right", int(seen.correct.sum()))
+    assert len(right.x) + len(wrong.x) == 12
+    loss = figure(seen, colour="loss").data[0]
+    assert 10 ** np.array(loss.marker.color)[1:] == pytest.approx(seen.losses[1:])
+    margin = figure(seen, colour="margin").data[0].marker
+    assert margin.cmin == -margin.cmax
+    title = figure(seen).layout.title.text
+    assert "trustworthiness 0.90, continuity 0.80 (5 neighbours)" in title
+    assert "moved 0.25 radii since the frame before, the features 0.5" in title
+    with pytest.raises(ValueError, match="this projection has no loss of each example"):
+        figure(projection(4), colour="loss")
+    with pytest.raises(ValueError, match="colour must be one of class, prediction, correct, loss, margin, got 'age'"):
+        figure(seen, colour="age")
+
+
 def test_second_series_differs_in_more_than_colour() -> None:
     drawn = series_figure({"train": ([0, 1], [1, 2]), "test": ([0, 1], [2, 3])}, "loss (nats)", theme(False))
     assert len({trace.line.dash for trace in drawn.data}) == 2
