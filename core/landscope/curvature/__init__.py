@@ -1,5 +1,6 @@
 """Curvature of an objective: eigenvalues, spectral density, trace, and sharpness against the optimiser's limit."""
 
+from landscope.curvature.classwise import class_spectra
 from landscope.curvature.coherence import sgd_stability
 from landscope.curvature.comparison import sharpness_measures
 from landscope.curvature.diagonals import diagonal
@@ -19,6 +20,7 @@ __all__ = [
     "OperatorName",
     "StabilityRule",
     "block_diagonal",
+    "class_spectra",
     "curvature_operator",
     "density",
     "diagonal",

@@ -13,7 +13,15 @@ from torch import Tensor
 from landscope.curvature.probes import gaussian_probes
 from landscope.derivatives import Operator, accumulator
 
-__all__ = ["KrylovSpace", "RitzPairs", "all_leading_eigenpairs", "basis_size", "leading_eigenpairs", "outermost"]
+__all__ = [
+    "KrylovSpace",
+    "RitzPairs",
+    "all_leading_eigenpairs",
+    "basis_size",
+    "error_bounds",
+    "leading_eigenpairs",
+    "outermost",
+]
 
 _BASIS = 64  # vectors kept before a restart, unless many eigenvalues are wanted
 _MEMORY = 2**32  # bytes that they may take by default
@@ -310,7 +318,7 @@ def _lead(
         last = space.complete or products >= max_products
         if last or (products >= least and products >= due):
             values, residuals = space.ritz_values()
-            errors = _error_bounds(values, residuals, space.rounding / _NOISE * 2)
+            errors = error_bounds(values, residuals, space.rounding / _NOISE * 2)
             converged = errors <= np.maximum(tolerance * np.abs(values), 2 * space.rounding)
             chosen = outermost(len(values), *ends)
             done = bool(converged[chosen].all())
@@ -335,7 +343,7 @@ def _lead(
             space.restart(largest, wanted + more - largest)
 
 
-def _error_bounds(values: np.ndarray, residuals: np.ndarray, within: float) -> np.ndarray:
+def error_bounds(values: np.ndarray, residuals: np.ndarray, within: float) -> np.ndarray:
     """min(r, r^2 / gap + errors within the space) for Ritz values in descending order."""
     gaps = np.full(len(values), np.inf)
     between = values[:-1] - values[1:]

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.eigenvectors import readout_figure
-from landscope.figures.estimates import diagonal_figure
+from landscope.figures.estimates import class_spectra_figure, diagonal_figure
 from landscope.figures.kernels import (
     eigenmodes_figure,
     kernel_figure,
@@ -20,7 +20,7 @@ from landscope.figures.kernels import (
     regression_figure,
     width_scaling_figure,
 )
-from landscope.figures.lines import collapse_figure, series_figure, sharpness_figure, trace_figure
+from landscope.figures.lines import collapse_figure, criteria_figure, series_figure, sharpness_figure, trace_figure
 from landscope.figures.sampling import convergence_figure, curvature_lines_figure, ensemble_figure
 from landscope.figures.scatter import embedding_figure
 from landscope.figures.sharpness import measures_figure, quadratic_figure
@@ -34,6 +34,7 @@ from landscope.figures.trainability import trainability_figure
 from landscope.measurements import (
     NTK,
     Barriers,
+    ClassSpectra,
     Collapse,
     Connection,
     CurvatureMap,
@@ -58,6 +59,7 @@ from landscope.measurements import (
     Slice1D,
     Slice2D,
     Slice3D,
+    SpectralCriteria,
     SpectralDensity,
     Trace,
     TrainabilityMap,
@@ -85,6 +87,8 @@ _BUILDERS: dict[type[Measurement], Any] = {
     Sharpness: sharpness_figure,
     Trace: trace_figure,
     Diagonal: diagonal_figure,
+    ClassSpectra: class_spectra_figure,
+    SpectralCriteria: criteria_figure,
     NTK: kernel_figure,
     PowerLaws: power_laws_figure,
     Laziness: laziness_figure,

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from landscope.figures.scales import log_axis
 from landscope.figures.theme import Theme, template
-from landscope.measurements import Collapse, Sharpness, Trace
+from landscope.measurements import Collapse, Sharpness, SpectralCriteria, Trace
 
-__all__ = ["collapse_figure", "series_figure", "series_layout", "sharpness_figure", "trace_figure"]
+__all__ = ["collapse_figure", "criteria_figure", "series_figure", "series_layout", "sharpness_figure", "trace_figure"]
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -82,6 +82,19 @@ def trace_figure(trace: Trace, colours: Theme) -> go.Figure:
     values, errors = (list(column) for column in zip(*found.values(), strict=True))
     name = f"of the {trace.operator} (loss / parameter²)"
     how = "exact" if trace.method == "exact" else f"{trace.method}, {trace.probes} probes"
+    return _numbers(list(found), values, errors, name, colours).update_layout(title={"text": how})
+
+
+def criteria_figure(criteria: SpectralCriteria, colours: Theme) -> go.Figure:
+    """r_e and K_H with their standard errors, and the settings that K_H for n = 1/2 depends on."""
+    found = {
+        "r_e": (criteria.extreme_ratio, 0.0),
+        "K_H, n = 1": (criteria.k_h_1, criteria.k_h_1_stderr),
+        "K_H, n = ½": (criteria.k_h_half, criteria.k_h_half_stderr),
+    }
+    values, errors = (list(column) for column in zip(*found.values(), strict=True))
+    name = f"negative over positive curvature of the {criteria.operator} (no unit)"
+    how = f"{criteria.probes} probes × {criteria.steps} steps, {criteria.deflated} vectors taken out"
     return _numbers(list(found), values, errors, name, colours).update_layout(title={"text": how})
 
 

@@ -33,7 +33,7 @@ def density_figure(density: SpectralDensity, colours: Theme) -> go.Figure:
     floor = max(float(density.density.max()) * 1e-5, 1e-300)
     low, high = (np.maximum(values, floor) for values in (density.low, density.high))
     shade = blend(colours.first, colours.surface, 0.22)
-    figure = go.Figure(layout=density_layout(colours))
+    figure = go.Figure(layout=density_layout(colours) | {"title": {"text": _remarks(density)}})
     figure.add_scatter(x=u, y=low, mode="lines", line={"width": 0}, hoverinfo="skip", name="low")
     figure.add_scatter(
         x=u,
@@ -54,7 +54,8 @@ def density_figure(density: SpectralDensity, colours: Theme) -> go.Figure:
         hovertemplate="λ %{customdata:.3g}<br>density %{y:.3g}<extra></extra>",
         name="density",
     )
-    spikes = signed_log(density.spikes, density.scale)
+    exact = _exact(density)
+    spikes = signed_log(exact[:, 0], density.scale)
     figure.add_scatter(
         x=np.repeat(spikes, 3),
         y=np.tile([floor, STEM, np.nan], len(spikes)),
@@ -68,9 +69,9 @@ def density_figure(density: SpectralDensity, colours: Theme) -> go.Figure:
         y=np.full(len(spikes), STEM),
         mode="markers",
         marker={"size": 5, "color": colours.second},
-        customdata=np.stack([density.spikes, density.spike_residuals], axis=1),
+        customdata=exact,
         hovertemplate="λ %{customdata[0]:.4g} ± %{customdata[1]:.1g}<extra></extra>",
-        name="leading eigenvalues",
+        name="outlying eigenvalues",
     )
     largest = max(abs(float(density.grid[0])), abs(float(density.grid[-1])))
     ticks = signed_log_ticks(float(density.grid[0]), float(density.grid[-1]), max(density.scale, largest * 1e-6))
@@ -83,6 +84,27 @@ def density_figure(density: SpectralDensity, colours: Theme) -> go.Figure:
             annotation={"text": "stability limit", "font": {"size": 11, "color": colours.muted}},
         )
     return figure
+
+
+def _exact(density: SpectralDensity) -> NDArray[np.float64]:
+    """The outlying eigenvalues of both ends, with their error bounds, in rows."""
+    leading = np.stack([density.spikes, density.spike_residuals], axis=1)
+    if density.negative_spikes is None or density.negative_residuals is None:
+        return leading
+    return np.concatenate([leading, np.stack([density.negative_spikes, density.negative_residuals], axis=1)])
+
+
+def _remarks(density: SpectralDensity) -> str:
+    """How negative the spectrum is, and what went wrong."""
+    criteria = density.criteria()
+    told = (
+        f"r_e {number(criteria.extreme_ratio)}, K_H(1) {number(criteria.k_h_1)} ± {number(criteria.k_h_1_stderr)}, "
+        f"K_H(½) {number(criteria.k_h_half)} ({criteria.probes} probes × {criteria.steps} steps)"
+        if criteria.extreme_ratio >= 0
+        else "no eigenvalue is positive"
+    )
+    failed = [f"check failed: {name}: {found}" for name, outcome, found in density.checks if outcome == "fail"]
+    return "<br>".join([*failed, told])
 
 
 def density_layout(colours: Theme) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from landscope.measurements.base import Measurement, Provenance
 from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
 from landscope.measurements.eigenvectors import EigenvectorReadout
-from landscope.measurements.estimates import Diagonal
+from landscope.measurements.estimates import ClassSpectra, Diagonal, SpectralCriteria
 from landscope.measurements.kernel import (
     Eigenmodes,
     KernelRegression,
@@ -24,6 +24,7 @@ from landscope.measurements.trainability import TrainabilityMap
 __all__ = [
     "NTK",
     "Barriers",
+    "ClassSpectra",
     "Collapse",
     "Connection",
     "CurvatureMap",
@@ -52,6 +53,7 @@ __all__ = [
     "Slice2D",
     "Slice3D",
     "Snapshot",
+    "SpectralCriteria",
     "SpectralDensity",
     "Trace",
     "TrainabilityMap",

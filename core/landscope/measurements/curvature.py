@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from landscope.measurements.base import Measurement, not_stored
+from landscope.measurements.estimates import SpectralCriteria
 
 __all__ = ["Eigenvalues", "Sharpness", "SpectralDensity", "Trace"]
 
@@ -90,8 +91,8 @@ class SpectralDensity(Measurement):
     it integrates to one over u.
 
     Attributes:
-        nodes: (R, m) quadrature nodes (Ritz values) of each of R probes.
-        weights: (R, m) their weights, each row summing to one.
+        nodes: (R, m + d) quadrature nodes (Ritz values) of each of R probes, and the values that were taken out.
+        weights: (R, m + d) their weights, each row summing to one.
         spikes: (k,) leading eigenvalues, known exactly, descending.
         spike_residuals: (k,) error bounds of the spikes.
         grid: (G,) eigenvalues at which the density is given, ascending.
@@ -104,6 +105,10 @@ class SpectralDensity(Measurement):
         operator: "hessian", "ggn" or another operator's name.
         hvps: Matrix-vector products used.
         threshold: Largest stable eigenvalue for the optimiser at that moment; None where unknown.
+        negative_spikes: (j,) eigenvalues at the negative end, known exactly, descending; None where not looked for.
+        negative_residuals: (j,) error bounds of those.
+        deflated: Number d of vectors that were taken out, those of the spikes among them.
+        checks: What was verified of it, as (name, "pass" or "fail", what was found).
     """
 
     kind: ClassVar[str] = "density"
@@ -121,6 +126,37 @@ class SpectralDensity(Measurement):
     operator: str
     hvps: int
     threshold: float | None = None
+    negative_spikes: np.ndarray | None = None
+    negative_residuals: np.ndarray | None = None
+    deflated: int = 0
+    checks: tuple[tuple[str, ...], ...] = ()
+
+    def criteria(self) -> SpectralCriteria:
+        """How negative the spectrum is, by the criteria r_e and K_H of Gabdullin 2024 (arXiv 2412.10146).
+
+        K_H = sum over lambda < 0 of (|lambda| w)^n / sum over lambda > 0 of (lambda w)^n, for each probe alone. Only
+        for n = 1 is that a property of the operator; for n = 1/2 it grows with the number of nodes.
+        """
+        flat = self.nodes.ravel()
+        largest, smallest = float(flat.max()), float(flat.min())
+        powers = {n: _negative_over_positive(self.nodes, self.weights, n) for n in (1.0, 0.5)}
+        count = len(self.nodes)
+        (whole, whole_error), (half, half_error) = (
+            (float(each.mean()), float(each.std(ddof=1) / np.sqrt(count))) for each in powers.values()
+        )
+        return SpectralCriteria(
+            provenance=self.provenance,
+            extreme_ratio=abs(smallest / largest) if largest > 0 else float("nan"),
+            negative_mass=float(self.weights[self.nodes < 0].sum() / count),
+            k_h_1=whole,
+            k_h_1_stderr=whole_error,
+            k_h_half=half,
+            k_h_half_stderr=half_error,
+            probes=count,
+            steps=self.nodes.shape[1] - self.deflated,
+            deflated=self.deflated,
+            operator=self.operator,
+        )
 
     def span(self) -> tuple[float, float] | None:
         """Least and greatest eigenvalue drawn."""
@@ -130,6 +166,14 @@ class SpectralDensity(Measurement):
         """Trace, and the leading eigenvalues by rank."""
         ranked = {f"eigenvalue.{rank}": float(value) for rank, value in enumerate(self.spikes, start=1)}
         return {"trace": self.trace, **ranked}
+
+
+def _negative_over_positive(nodes: np.ndarray, weights: np.ndarray, power: float) -> np.ndarray:
+    """Sums (R,) of (|node| weight)^power over negative nodes, over those over positive ones."""
+    parts = (np.abs(nodes) * weights) ** power
+    negative, positive = ((parts * side).sum(1) for side in (nodes < 0, nodes > 0))
+    ratios: np.ndarray = np.divide(negative, positive, out=np.full(len(nodes), np.nan), where=positive > 0)
+    return ratios
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

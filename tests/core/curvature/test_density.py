@@ -1,9 +1,14 @@
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 from scipy.stats import wasserstein_distance
+from torch import nn
+from torch.nn.functional import cross_entropy
 
 from landscope.curvature import density, eigenvalues
+from landscope.objective import Objective
 
 
 def axis(measured):
@@ -107,6 +112,90 @@ def test_warm_start_saves_products(mlp):
     warm = density(mlp.objective, spikes=3, start=known.vectors)
     np.testing.assert_allclose(warm.spikes, cold.spikes, rtol=1e-3)
     assert warm.hvps < cold.hvps
+
+
+def test_a_hundred_products_are_enough_for_a_trained_network(trained):
+    truth = trained.eigenvalues.numpy()
+    distances = []
+    for seed in range(5):
+        measured = density(trained.objective, probes=3, spikes=15, seed=seed)
+        assert measured.hvps <= 100
+        distances.append(wasserstein_distance(truth, measured.nodes.ravel(), v_weights=measured.weights.ravel()))
+    assert np.median(distances) < 0.003
+    assert max(distances) < 0.004
+    plain = density(trained.objective, spikes=0)
+    assert plain.hvps == 100
+    without = wasserstein_distance(truth, plain.nodes.ravel(), v_weights=plain.weights.ravel())
+    assert max(distances) < 0.5 * without
+
+
+def test_negative_outliers_are_found_along_with_the_leading_eigenvalues(objective_of):
+    spectrum = torch.cat([torch.tensor([9.0, 7.0, 4.0]), torch.linspace(-0.1, 0.2, 90), torch.tensor([-5.0, -8.0])])
+    measured = density(objective_of(torch.diag(spectrum.double())), spikes=3, tolerance=1e-6)
+    np.testing.assert_allclose(measured.spikes, [9, 7, 4], rtol=1e-6)
+    np.testing.assert_allclose(measured.negative_spikes, [-5, -8], rtol=1e-6)
+    assert (np.abs(measured.negative_spikes - [-5, -8]) <= measured.negative_residuals).all()
+    assert measured.trace == pytest.approx(spectrum.sum().item(), abs=4 * measured.trace_stderr + 1e-9)
+    assert measured.trace_stderr < 0.1 * spectrum.norm()
+
+
+def test_checks_hold_and_a_broken_quadrature_fails_them(mlp, monkeypatch):
+    measured = density(mlp.objective)
+    assert [(name, outcome) for name, outcome, _ in measured.checks] == [("weights", "pass"), ("first moment", "pass")]
+    whole = np.linalg.eigh
+    monkeypatch.setattr(np.linalg, "eigh", lambda matrix: (whole(matrix)[0], whole(matrix)[1].swapaxes(-1, -2)))
+    broken = density(mlp.objective, spikes=0)  # rows for columns: weights that sum to one all the same
+    assert [outcome for _, outcome, _ in broken.checks] == ["pass", "fail"]
+    assert broken.figure().layout.title.text.startswith("check failed: first moment")
+
+
+def test_criteria_are_those_of_the_exact_spectrum(objective_of):
+    spectrum = torch.tensor([5.0, 2.0, 1.0, 0.5, -1.0, -3.0], dtype=torch.float64)
+    found = density(objective_of(torch.diag(spectrum)), steps=50).criteria()
+    assert found.extreme_ratio == pytest.approx(0.6)
+    assert found.negative_mass == pytest.approx(1 / 3)
+    assert found.k_h_1 == pytest.approx(4 / 8.5)
+    assert found.k_h_half == pytest.approx((1 + 3**0.5) / (5**0.5 + 2**0.5 + 1 + 0.5**0.5))
+    assert found.k_h_1_stderr < 1e-12
+    assert found.scalars() == {"r_e": found.extreme_ratio, "K_H.1": found.k_h_1, "K_H.0.5": found.k_h_half}
+    drawn = found.figure(dark=True)
+    assert drawn.layout.title.text == "5 probes × 0 steps, 6 vectors taken out"
+    np.testing.assert_allclose(drawn.data[0].y, [found.extreme_ratio, found.k_h_1, found.k_h_half])
+
+
+def test_k_h_of_one_is_a_property_of_the_spectrum_and_of_one_half_is_not(mlp):
+    values = mlp.eigenvalues.numpy()
+    exact = -values[values < 0].sum() / values[values > 0].sum()
+    few, many = (density(mlp.objective, probes=10, steps=m, spikes=0).criteria() for m in (10, 60))
+    for found in (few, many):
+        assert abs(found.k_h_1 - exact) < 4 * found.k_h_1_stderr
+        assert found.extreme_ratio == pytest.approx(-values[-1] / values[0], rel=0.35)
+    assert many.k_h_half > 1.1 * few.k_h_half
+
+
+def test_criteria_without_positive_curvature(objective_of):
+    found = density(objective_of(torch.diag(-torch.arange(1.0, 9.0).double()))).criteria()
+    assert np.isnan([found.extreme_ratio, found.k_h_1, found.k_h_half]).all()
+    assert found.negative_mass == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [(torch.float16, 0.02), (torch.bfloat16, 0.2)])
+def test_short_floats_and_eight_examples(precision, tolerance):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 12), nn.Tanh(), nn.Linear(12, 3))
+    x, y = torch.randn(8, 6), torch.randint(3, (8,))
+    truth = density(Objective(model, cross_entropy, (x, y)))
+    found = density(Objective(deepcopy(model).to(precision), cross_entropy, (x.to(precision), y)))
+    np.testing.assert_allclose(found.spikes[:3], truth.spikes[:3], rtol=tolerance)
+    assert found.trace == pytest.approx(truth.trace, rel=tolerance)
+    assert {outcome for _, outcome, _ in found.checks} == {"pass"}
+
+
+def test_a_loss_that_is_not_finite_is_an_error(mlp):
+    nowhere = torch.full_like(mlp.objective.theta(), float("nan"))
+    for spikes in (0, 3):
+        with pytest.raises(FloatingPointError, match="not finite"):
+            density(mlp.objective, theta=nowhere, spikes=spikes)
 
 
 @pytest.mark.parametrize(
