@@ -37,7 +37,7 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
             html.Div(className="readout", **{"data-readout": name}),
             html.Div(
                 [
-                    html.Div(className="table", hidden=True, tabIndex=0, **{"data-table": name}),
+                    html.Div(className="table", hidden=True, tabIndex=0, role="region", **_table(panel)),
                     html.Div(
                         [
                             dcc.Graph(
@@ -63,6 +63,10 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
         className="panel panel-wide" if panel.wide else "panel",
         **{"aria-labelledby": heading},
     )
+
+
+def _table(panel: Panel) -> dict[str, str]:
+    return {"data-table": panel.name, "aria-label": f"Table: {panel.title}"}
 
 
 def _view_choice(panel: Panel) -> list[Component]:

@@ -75,9 +75,13 @@ def _lines(view: View) -> Iterator[str]:
         starred = tuple(line.name.removesuffix("*") for line in drawn if line.name.endswith("*"))
         tests = [f"name in {_texts(whole)}"] if whole else []
         tests += [f"name.startswith({_texts(starred)})"] if starred else []
-        logarithmic = ", logarithmic=True" if scale == "log" else ""
+        errors = {line.name: line.error for line in drawn if line.error}
+        options = (", logarithmic=True" if scale == "log" else "") + (", errors=errors" if errors else "")
         yield f"lines = {{name: run.scalars(name) for name in names if {' or '.join(tests)}}}"
-        yield f"ls.figures.series_figure(lines, {_text(axis)}, ls.figures.theme(dark=False){logarithmic})"
+        if errors:
+            pairs = ", ".join(f"{_text(line)}: {_text(error)}" for line, error in errors.items())
+            yield f"errors = {{line: run.scalars(name) for line, name in {{{pairs}}}.items() if name in names}}"
+        yield f"ls.figures.series_figure(lines, {_text(axis)}, ls.figures.theme(dark=False){options})"
 
 
 def _text(value: str) -> str:

@@ -95,7 +95,8 @@ def test_what_is_shown_is_what_is_drawn(run: Run) -> None:
     assert 'run.measurement("slice/random")\nmeasured.figure(style="surface", show="test/loss")' in code
     lines = shown(snippet(views["sharpness", "history"], folder).partition("# anew")[0], {})[0]
     eigenvalues = {f"density/eigenvalue.{rank}" for rank in range(1, 10)}
-    assert {line.name for line in lines.data} == {"sharpness/lambda_max", "sharpness/threshold"} | eigenvalues
+    band = "sharpness/lambda_max ± 2 standard errors"
+    assert {line.name for line in lines.data} == {"sharpness/lambda_max", band, "sharpness/threshold"} | eigenvalues
     waterfall = shown(snippet(views["spectrum", "waterfall"], folder).partition("# anew")[0], {})[0]
     assert list(waterfall.data[0].x) == [0, 20, 40]
 

@@ -85,6 +85,23 @@ def test_commands_are_refused_read_only(trainer: Trainer, serve: Callable, visit
     expect(page.locator("#banner")).to_contain_text("may only look")
 
 
+def test_columns_are_added_under_a_zoom_while_data_streams(training: str, visit: Callable) -> None:
+    page, watcher = visit(f"{training}?spectrum=waterfall&sharpness=taylor")
+    drawn = "document.querySelector('#graph-spectrum .js-plotly-plot')"
+    until(page, f"{drawn}.data[0]?.type === 'heatmap' && {drawn}.data[0].z[0].every((value) => value !== null)")
+    page.evaluate(f"Plotly.relayout({drawn}, {{'yaxis.range[0]': 1, 'yaxis.range[1]': 4}})")
+    before = page.evaluate("[landscope.run.lastStep(), landscope.history.columns('density').at(-1).step]")
+    until(page, f"landscope.run.lastStep() > {before[0]} + 90")
+    until(page, f"landscope.history.columns('density').findLast(({{ found }}) => found).step > {before[1]} + 40")
+    page.wait_for_timeout(600)
+    assert (
+        page.evaluate(f"{drawn}.data[0].x.length") == page.evaluate("landscope.history.columns('density').length") + 1
+    )
+    assert page.evaluate(f"{drawn}._fullLayout.yaxis.range") == [1, 4]
+    assert 2 <= page.evaluate("landscope.history.columns('density').length") <= 120
+    assert watcher.errors == []
+
+
 def test_zoom_stays_while_data_streams_until_a_double_click(training: str, visit: Callable) -> None:
     page, watcher = visit(training)
     filled(page)

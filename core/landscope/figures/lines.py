@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from landscope.figures.scales import log_axis
-from landscope.figures.theme import Theme, template
+from landscope.figures.theme import Theme, blend, template
 from landscope.measurements import Collapse, Sharpness, SpectralCriteria, Trace
 
 __all__ = ["collapse_figure", "criteria_figure", "series_figure", "series_layout", "sharpness_figure", "trace_figure"]
@@ -42,7 +42,12 @@ def series_layout(rows: Sequence[tuple[str, bool]], colours: Theme) -> dict[str,
 
 
 def series_figure(
-    series: Mapping[str, tuple[ArrayLike, ArrayLike]], name: str, colours: Theme, *, logarithmic: bool = False
+    series: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    name: str,
+    colours: Theme,
+    *,
+    logarithmic: bool = False,
+    errors: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> go.Figure:
     """Several quantities over the steps: a colour and a dash pattern each.
 
@@ -51,12 +56,27 @@ def series_figure(
         name: Name of the vertical axis, with its unit.
         colours: The theme.
         logarithmic: Whether that axis is.
+        errors: Steps and standard errors of some of them: a band of two either way, at the steps that have both.
     """
     figure = go.Figure(layout=series_layout([(name, logarithmic)], colours) | {"showlegend": len(series) > 1})
     hues = (colours.first, colours.second, colours.third, colours.muted)
     for index, (label, (steps, values)) in enumerate(series.items()):
         line = {"width": 1.5, "color": hues[index % 4], "dash": DASHES[index % 4]}
         figure.add_scatter(x=np.asarray(steps), y=np.asarray(values), mode="lines", line=line, name=label)
+        if errors and label in errors:
+            common, at, of = np.intersect1d(np.asarray(steps), np.asarray(errors[label][0]), return_indices=True)
+            middle, width = np.asarray(values)[at], 2 * np.asarray(errors[label][1])[of]
+            figure.add_scatter(
+                x=np.concatenate([common, common[::-1]]),
+                y=np.concatenate([middle + width, (middle - width)[::-1]]),
+                mode="lines",
+                line={"width": 0},
+                fill="toself",
+                fillcolor=blend(hues[index % 4], colours.surface, 0.22),
+                hoverinfo="skip",
+                showlegend=False,
+                name=f"{label} ± 2 standard errors",
+            )
     return figure
 
 

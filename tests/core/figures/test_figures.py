@@ -410,6 +410,15 @@ def test_second_series_differs_in_more_than_colour() -> None:
     assert len({trace.line.color for trace in drawn.data}) == 2
 
 
+def test_series_with_errors_have_a_band_where_both_are_known() -> None:
+    errors = {"train": ([1, 2, 5], [0.1, 0.2, 9.0])}
+    drawn = series_figure({"train": ([0, 1, 2], [1, 2, 4]), "test": ([0], [1])}, "loss", theme(False), errors=errors)
+    (band,) = (trace for trace in drawn.data if trace.fill == "toself")
+    assert list(band.x) == [1, 2, 2, 1]
+    assert list(band.y) == pytest.approx([2.2, 4.4, 3.6, 1.8])
+    assert "2 standard errors" in band.name
+
+
 def test_nothing_is_offered_for_upload() -> None:
     assert CONFIG["showSendToCloud"] is False
     assert CONFIG["displaylogo"] is False
