@@ -78,13 +78,13 @@ def sgd_stability(
         blocks = [_factors(objective.subset([index]), theta, len(chosen)) for index in chosen.tolist()]
         objective.work.gradients += sum(len(block) for block in blocks) / total
         gram, owner = _gram(blocks)
+        if not bool(torch.isfinite(gram).all()):
+            raise FloatingPointError("a derivative of the outputs is not finite at theta; go back to an earlier step")
         similarities = _block_norms(gram, owner, len(blocks))
         own = [gram[owner == index][:, owner == index] for index in owner.unique()]
         largest = max((float(torch.linalg.eigvalsh(block)[-1]) for block in own), default=0.0)
         spectrum, vectors = torch.linalg.eigh(gram)
         lead = float(spectrum[-1]) / len(blocks) if len(spectrum) else 0.0
-        if not np.isfinite(lead):
-            raise FloatingPointError("the curvature of an example is not finite at theta; go back to an earlier step")
         coherence = float(np.linalg.eigvalsh(similarities)[-1]) / largest if largest > 0 else float("nan")
         bound = critical = 0.0
         if lr * lead >= 2:
@@ -128,9 +128,11 @@ def _factors(single: Objective, theta: Tensor | None, count: int) -> Tensor:
                 f"choose n up to {_MOST_FACTORS // size}"
             )
         target = single.target(batch)
-        curvature = torch.autograd.functional.hessian(lambda cut: single.loss(cut, target), output.detach())
-        kind = accumulator(output)
-        values, vectors = torch.linalg.eigh(curvature.reshape(size, size).to(kind))
+        cut = output.detach().to(torch.promote_types(output.dtype, torch.float32))
+        curvature = torch.autograd.functional.hessian(lambda output: single.loss(output, target), cut)
+        if not bool(torch.isfinite(curvature).all()):
+            raise FloatingPointError("the loss of an example is not finite at theta; go back to an earlier step")
+        values, vectors = torch.linalg.eigh(curvature.reshape(size, size).to(accumulator(cut)))
         if values[0] < -1e-5 * values.abs().max():
             raise ValueError("the stability of SGD needs a loss that is convex in the outputs, and this one is not")
         roots = (vectors * values.clamp_min(0).sqrt()).T[values > _ZERO * values[-1]]
@@ -180,6 +182,8 @@ def _spread(rows: Tensor, owner: Tensor, curvatures: Tensor, lr: float, seed: in
 
 
 def _verdict(lead: float, lr: float, batch_size: int, critical: float, stable: bool) -> str:
+    if lead == 0:
+        return "stays where it is: no example has any curvature here"
     if lr * lead >= 2:
         return f"diverges with batches of any size: the largest curvature {lead:.3g} is at least 2 / lr = {2 / lr:.3g}"
     relation = "stays bounded" if stable else "diverges"

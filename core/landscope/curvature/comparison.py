@@ -159,7 +159,7 @@ def _eigenvalues(
     bottom = lead(-1, start_vector(None, like, generator), tolerance)
     return top, [
         _Row("largest eigenvalue", "lambda_max(H)", float(top.values[0]), float(top.errors[0])),
-        _Row("least eigenvalue", "lambda_min(H)", -float(bottom.values[0]), float(bottom.errors[0])),
+        _Row("least eigenvalue", "lambda_min(H)", 0.0 - float(bottom.values[0]), float(bottom.errors[0])),
     ]
 
 

@@ -109,6 +109,7 @@ def test_too_sharp_for_any_batch_and_flat():
     assert flat.stable
     assert (flat.critical, flat.lambda_max) == (0.0, 0.0)
     assert np.isnan(flat.coherence)
+    assert flat.verdict == "stays where it is: no example has any curvature here"
 
 
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
@@ -122,7 +123,20 @@ def test_scaled_loss_and_learning_rate(factor):
     assert scaled.coherence == pytest.approx(plain.coherence, rel=1e-3)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision(kind):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 3))
+    x, y = torch.randn(8, 3), torch.randint(3, (8,))
+    single = sgd_stability(Objective(model, cross_entropy, (x, y)), 0.5, 2)
+    half = sgd_stability(Objective(model.to(kind), cross_entropy, (x.to(kind), y)), 0.5, 2)
+    assert half.critical == pytest.approx(single.critical, rel=0.05)
+
+
 def test_what_makes_no_sense_is_refused(mlp):
+    bad = torch.full((mlp.objective.layout.size,), float("nan")).double()
+    with pytest.raises(FloatingPointError, match="loss of an example is not finite"):
+        sgd_stability(mlp.objective, 0.1, 2, theta=bad)
     for arguments, message in (
         ((0.0, 2), "lr must be positive"),
         ((0.1, 0), "batch_size must be from 1 to the 200 examples"),

@@ -154,3 +154,13 @@ def test_one_example_and_batch_statistics_have_no_standard_error(objective_of, m
 def test_the_standard_error_costs_one_product_more(mlp):
     measured = sharpness(mlp.objective)
     assert measured.provenance.products == measured.hvps + 1
+
+
+@pytest.mark.parametrize(("kind", "within"), [(torch.float16, 0.02), (torch.bfloat16, 0.1)])
+def test_standard_error_in_half_precision(kind, within):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3))
+    x, y = torch.randn(8, 4), torch.randint(3, (8,))
+    single = sharpness(Objective(model, cross_entropy, (x, y)))
+    half = sharpness(Objective(model.to(kind), cross_entropy, (x.to(kind), y)))
+    assert half.stderr == pytest.approx(single.stderr, rel=within)
