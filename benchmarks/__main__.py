@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 
+from benchmarks import curvature
 from benchmarks.embeddings import frames
+from benchmarks.large_model import gpt2
 from benchmarks.pictures import drawn, first_picture
 from benchmarks.slices import compare, throughput
 from benchmarks.timing import machine
 
-__all__ = ["BENCHMARKS", "main"]
+__all__ = ["BENCHMARKS", "LONG", "main"]
 
 Benchmark = Callable[[str, int], Iterator[dict[str, Any]]]
 
@@ -27,14 +29,23 @@ BENCHMARKS: dict[str, Benchmark] = {
     "matmul-ceiling": throughput,
     "first-picture": first_picture,
     "picture-error": drawn,
+    "hvp-mlp": partial(curvature.products, "mlp"),
+    "hvp-cnn": partial(curvature.products, "cnn"),
+    "hvp-transformer": partial(curvature.products, "transformer"),
+    "eigenvalues": curvature.eigenvalues,
+    "tracking": curvature.tracking,
+    "eigenvalues-gpt2": gpt2,
     "umap-frames": frames,
 }
+LONG = {"eigenvalues-gpt2"}
+"""Those that take a quarter of an hour and 12 GB, and are run only when named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmarks and prints a row of each comparison as it is done."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Landscope beside its peers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(BENCHMARKS)}; all by default")
+    every = f"of: {', '.join(BENCHMARKS)}; all but {', '.join(LONG)} by default"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=every)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--points", type=int, default=21, help="grid points a side of the slices")
     parser.add_argument("--json", action="store_true", help="JSON lines alone, without the table")
@@ -46,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     where = {"device": chosen.device, "threads": 1, "machine": machine(chosen.device)}
     if not chosen.json:
         print(_line("name", "peer", "ours s", "peer s", "ratio", "error"))
-    for name in chosen.names or BENCHMARKS:
+    for name in chosen.names or [name for name in BENCHMARKS if name not in LONG]:
         for row in BENCHMARKS[name](chosen.device, chosen.points):
             row = {"name": name} | row | where
             if not chosen.json:

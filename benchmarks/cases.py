@@ -1,4 +1,4 @@
-"""Three small trained networks with synthetic data, the same at every run."""
+"""Small networks with synthetic data, trained in the same way at every run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, gelu, interpolate, scaled_dot_product_attention
+from torch.nn.functional import cross_entropy, gelu, interpolate, one_hot, scaled_dot_product_attention
 
 import landscope as ls
 
-__all__ = ["CASES", "Case"]
+__all__ = ["CASES", "Case", "descent"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,45 @@ def transformer(device: str) -> Case:
     return _trained(Transformer(), _next_token_loss, *_sequences(), device)
 
 
-CASES: dict[str, Callable[[str], Case]] = {"mlp": mlp, "cnn": cnn, "transformer": transformer}
+def small_mlp(device: str) -> Case:
+    """784-25-10 with tanh: 19,885 parameters, 1,000 examples, trained for 100 steps."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 25), nn.Tanh(), nn.Linear(25, 10))
+    return _trained(model, cross_entropy, *_images(), device, steps=100)
+
+
+CASES: dict[str, Callable[[str], Case]] = {"mlp": mlp, "cnn": cnn, "transformer": transformer, "mlp25": small_mlp}
+
+
+def descent(device: str, first: int, steps: int) -> tuple[ls.Objective, list[Tensor]]:
+    """Full-batch gradient descent on 100-100-80-10 with tanh and squared error, learning rate 0.2; 18,990 parameters.
+
+    Its sharpness begins at about 4, rises, and stays at the edge of stability, 10, from about step 1,000 on.
+
+    Returns:
+        The objective, in evaluation at its last weights, and the weights (P,) at `steps` steps from `first` on.
+    """
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(100, 100), nn.Tanh(), nn.Linear(100, 80), nn.Tanh(), nn.Linear(80, 10)
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(1)
+    centres, labels = torch.randn(10, 100, generator=generator), torch.randint(10, (500,), generator=generator)
+    scales = 2 * torch.arange(1, 101) ** -0.5  # inputs of unequal variance, as those of images are
+    x = (centres[labels] + 1.5 * torch.randn(500, 100, generator=generator)) * scales
+    data = x.to(device), one_hot(labels, 10).float().to(device)
+    objective = ls.Objective(model.to(device), half_squared_error, data)
+    theta, weights = objective.theta(), []
+    for step in range(first + steps):
+        if step >= first:
+            weights.append(theta)
+        theta = theta - 0.2 * objective.gradient(theta)
+    return objective, weights
+
+
+def half_squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """1/2 |output - target|^2, summed over outputs, a mean over examples."""
+    return 0.5 * (output - target).square().sum(1).mean()
 
 
 class Transformer(nn.Module):

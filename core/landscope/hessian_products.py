@@ -37,6 +37,7 @@ Backend = Literal["auto", "retained", "linearized", "forward-over-reverse", "rev
 _PATIENCE = 12  # products at one point before others than the retained graph are tried,
 _PAUSE = 0.5  # and seconds spent on them
 _AT_ONCE = 8  # vectors of a trial
+_LARGEST = 2**28  # bytes of a vector beyond which nothing is tried, since two ways at a time may not fit into memory
 
 
 def retained(loss: ScalarFunction, point: Tensor) -> Operator:
@@ -196,7 +197,7 @@ class HessianProducts:
         block, result = block[:_AT_ONCE], result[:_AT_ONCE]
         pace = best = self._seconds / self._timed
         began, limit = _clock(point), self._seconds
-        if _is_coarse(point):
+        if _is_coarse(point) or point.nbytes > _LARGEST:
             return
         for name in ("linearized", "forward-over-reverse", "reverse-over-forward"):
             if _clock(point) - began > limit or (name == "linearized" and not self._single):

@@ -1,14 +1,25 @@
 """Gauss-Newton, Fisher and restricted operators against explicit matrices in float64."""
 
+import random
 from itertools import pairwise, product
+from typing import get_args
 
 import explicit
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss, one_hot
 
-from landscope.curvature import block_diagonal, curvature_operator, empirical_fisher, fisher, preconditioned_operator
+from landscope.curvature import (
+    OperatorName,
+    block_diagonal,
+    curvature_operator,
+    eigenvalues,
+    empirical_fisher,
+    fisher,
+    preconditioned_operator,
+)
 from landscope.curvature.stability import stability_rule
 from landscope.objective import Objective
 
@@ -196,3 +207,40 @@ def test_an_unknown_operator_is_refused_with_those_there_are(mlp):
         ValueError, match="operator must be one of 'hessian', 'ggn', 'fisher', 'empirical-fisher', got 'kfac'"
     ):
         curvature_operator(mlp.objective, "kfac", None)
+
+
+def test_measuring_curvature_leaves_no_trace():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Tanh(), nn.Dropout(0.4), nn.Linear(5, 3)).train()
+    model[4].eval()
+    x, y = torch.randn(12, 4), torch.randint(3, (12,))
+    cross_entropy(model(x), y).backward()
+    model[0].weight.requires_grad_(False)
+
+    def state():
+        tensors = [*model.state_dict().values(), *(p.grad for p in model.parameters())]
+        return (
+            [(id(p), p._version, p.requires_grad, id(p.grad)) for p in model.parameters()],
+            [module.training for module in model.modules()],
+            [tensor.clone() for tensor in tensors],
+            (torch.get_rng_state(), random.getstate(), repr(np.random.get_state())),  # noqa: NPY002
+            torch.is_grad_enabled(),
+        )
+
+    before = state()
+    for policy in ("eval", "batch"):
+        objective = Objective(model, cross_entropy, (x, y), batch_norm=policy)
+        layout, block = objective.layout, torch.ones(2, objective.layout.size)
+        for name in get_args(OperatorName):
+            curvature_operator(objective, name, None)(block)
+            eigenvalues(objective, 2, operator=name, which="both")
+        for backend in ("linearized", "forward-over-reverse", "differences"):
+            objective.hessian(backend=backend)(block)
+        block_diagonal(objective.hessian(), layout)(block)
+        fisher(objective, samples=3)(block)
+    after = state()
+    assert before[:2] == after[:2]
+    assert all(torch.equal(*pair) for pair in zip(before[2], after[2], strict=True))
+    assert torch.equal(before[3][0], after[3][0])
+    assert before[3][1:] == after[3][1:]
+    assert before[4] == after[4]
