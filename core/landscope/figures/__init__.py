@@ -29,6 +29,7 @@ from landscope.figures.spectra import density_figure, eigenvalues_figure, waterf
 from landscope.figures.stability import stability_figure
 from landscope.figures.surfaces import curvature_figure, landscape_figure
 from landscope.figures.theme import CONFIG, template, theme
+from landscope.figures.tokens import tokens_figure
 from landscope.figures.topology import merge_tree_figure
 from landscope.figures.trainability import trainability_figure
 from landscope.measurements import (
@@ -61,6 +62,7 @@ from landscope.measurements import (
     Slice3D,
     SpectralCriteria,
     SpectralDensity,
+    TokenSpectrum,
     Trace,
     TrainabilityMap,
     WidthScaling,
@@ -109,6 +111,7 @@ _BUILDERS: dict[type[Measurement], Any] = {
     SharpnessMeasures: measures_figure,
     SGDStability: stability_figure,
     EigenvectorReadout: readout_figure,
+    TokenSpectrum: tokens_figure,
 }
 
 

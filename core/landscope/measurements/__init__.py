@@ -18,6 +18,7 @@ from landscope.measurements.representation import NTK, Collapse, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
 from landscope.measurements.sharpness import QuadraticModel, SharpnessMeasures
 from landscope.measurements.stability import SGDStability
+from landscope.measurements.tokens import TokenSpectrum
 from landscope.measurements.topology import MergeTree, Roughness
 from landscope.measurements.trainability import TrainabilityMap
 
@@ -55,6 +56,7 @@ __all__ = [
     "Snapshot",
     "SpectralCriteria",
     "SpectralDensity",
+    "TokenSpectrum",
     "Trace",
     "TrainabilityMap",
     "WidthScaling",

@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from landscope.embedding import progress_measures
 from landscope.live import watch
+from landscope.live.probes import Probe, default_probes
 from landscope.recipes.descent import descend, device
 
 __all__ = ["Config", "ModularAddition", "split_pairs", "train"]
@@ -75,6 +77,11 @@ def split_pairs(prime: int, fraction: float, seed: int) -> tuple[tuple[Tensor, T
     return train, test
 
 
+def _tokens(pairs: dict[str, Tensor]) -> Probe:
+    """The Fourier spectrum of the embedding, with the progress measures on all pairs and on each split's."""
+    return Probe("tokens", lambda watched: progress_measures(watched.focus, splits=pairs), weight=0.3, gradients=8)
+
+
 def train(config: Config, runs: Path) -> None:
     """Trains the network, watched."""
     torch.set_num_threads(1)  # the matrices are small: a second thread costs more than it brings
@@ -92,6 +99,7 @@ def train(config: Config, runs: Path) -> None:
         optimizer=optimizer,
         overhead=config.overhead,
         examples=1024,
+        probes=[*default_probes(), _tokens({"train": training[0], "test": held_out[0]})],
         total_steps=config.steps,
         recipe="grokking",
         config=vars(config),

@@ -83,6 +83,12 @@ def test_grokking_memorises_first_and_generalises_much_later(tmp_path):
     assert generalised >= 4 * memorised
     assert accuracies["test"][4500] >= 0.99
     assert run.findings()[-1].data["kind"] == "grokked"
+    lines = {name: run.scalars(f"tokens/{name}") for name in ("gini", "restricted.test", "excluded.train")}
+    first_below = min(step for step, loss in zip(*lines["restricted.test"], strict=True) if loss < 0.5)
+    understood = min(step for step, value in accuracies["test"].items() if value >= 0.5)
+    assert first_below < understood
+    assert lines["gini"][1][0] < 0.1 < 0.3 < lines["gini"][1][-1]
+    assert lines["excluded.train"][1][-1] > 0.5
     assert not run.events("probe-off")
 
 
