@@ -1,9 +1,33 @@
-"""The geometry of a network's features: taken from a layer, projected to a picture, and measured for collapse."""
+"""The geometry of a network's features: taken from layers, drawn, compared, and measured for what they use of space."""
 
+from landscope.embedding.comparison import cka, procrustes, similarity
+from landscope.embedding.contrasts import contrast
 from landscope.embedding.fourier import token_spectrum
 from landscope.embedding.layers import Features, features, layerwise
 from landscope.embedding.modular_addition import progress_measures
+from landscope.embedding.neighbourhoods import continuity, trustworthiness
 from landscope.embedding.neural_collapse import collapse
+from landscope.embedding.overview import geometry
 from landscope.embedding.projections import project
+from landscope.embedding.ranks import dimension, participation_ratio, rankme, two_nn
 
-__all__ = ["Features", "collapse", "features", "layerwise", "progress_measures", "project", "token_spectrum"]
+__all__ = [
+    "Features",
+    "cka",
+    "collapse",
+    "continuity",
+    "contrast",
+    "dimension",
+    "features",
+    "geometry",
+    "layerwise",
+    "participation_ratio",
+    "procrustes",
+    "progress_measures",
+    "project",
+    "rankme",
+    "similarity",
+    "token_spectrum",
+    "trustworthiness",
+    "two_nn",
+]

@@ -9,6 +9,12 @@ import plotly.graph_objects as go
 from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.eigenvectors import readout_figure
 from landscope.figures.estimates import class_spectra_figure, diagonal_figure
+from landscope.figures.geometry import (
+    contrast_figure,
+    dimension_figure,
+    geometry_figure,
+    similarity_figure,
+)
 from landscope.figures.kernels import (
     eigenmodes_figure,
     kernel_figure,
@@ -38,12 +44,15 @@ from landscope.measurements import (
     ClassSpectra,
     Collapse,
     Connection,
+    Contrast,
     CurvatureMap,
     Diagonal,
+    Dimension,
     Eigenmodes,
     Eigenvalues,
     EigenvectorReadout,
     Ensemble,
+    Geometry,
     KernelRegression,
     Laziness,
     Linearisation,
@@ -57,6 +66,7 @@ from landscope.measurements import (
     SGDStability,
     Sharpness,
     SharpnessMeasures,
+    Similarity,
     Slice1D,
     Slice2D,
     Slice3D,
@@ -100,6 +110,10 @@ _BUILDERS: dict[type[Measurement], Any] = {
     WidthScaling: width_scaling_figure,
     Projection: embedding_figure,
     Collapse: collapse_figure,
+    Dimension: dimension_figure,
+    Contrast: contrast_figure,
+    Geometry: geometry_figure,
+    Similarity: similarity_figure,
     Connection: connection_figure,
     Barriers: barriers_figure,
     MergeTree: merge_tree_figure,

@@ -5,6 +5,7 @@ from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
 from landscope.measurements.eigenvectors import EigenvectorReadout
 from landscope.measurements.estimates import ClassSpectra, Diagonal, SpectralCriteria
+from landscope.measurements.geometry import Contrast, Dimension, Geometry, Similarity
 from landscope.measurements.kernel import (
     Eigenmodes,
     KernelRegression,
@@ -28,12 +29,15 @@ __all__ = [
     "ClassSpectra",
     "Collapse",
     "Connection",
+    "Contrast",
     "CurvatureMap",
     "Diagonal",
+    "Dimension",
     "Eigenmodes",
     "Eigenvalues",
     "EigenvectorReadout",
     "Ensemble",
+    "Geometry",
     "KernelRegression",
     "Laziness",
     "Linearisation",
@@ -49,6 +53,7 @@ __all__ = [
     "SampleConvergence",
     "Sharpness",
     "SharpnessMeasures",
+    "Similarity",
     "Slice",
     "Slice1D",
     "Slice2D",

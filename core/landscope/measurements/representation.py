@@ -155,12 +155,17 @@ class Collapse(Measurement):
 
     Attributes:
         nc1: Within-class variability: tr(S_W S_B^+) / C.
-        nc2_norms: Coefficient of variation of the lengths of the centred class means.
-        nc2_angles: Mean |cos + 1/(C-1)| over pairs of centred class means.
-        nc3: |W/|W| - M/|M||_F^2 between classifier rows and centred means; None without a linear classifier.
+        nc2_norms: Coefficient of variation of the lengths of the class means, each in units of the target's length.
+        nc2_angles: Mean |cos - target's cos| over pairs of class means.
+        nc3: Distance of the classifier's rows from being the dual of the class means; None without a linear classifier.
         nc4: Share of examples on which the network and the nearest class mean disagree.
         layer: The layer measured.
         classes: Number of classes C.
+        target: What the class means are held against: "simplex", "orthogonal" or "counts".
+        cosines: (C, C) cosines of the class means, centred unless the target is "orthogonal".
+        target_cosines: (C, C) what they would be.
+        within: tr S_W, the mean squared distance of features from their class mean.
+        between: tr S_B, the mean squared distance of class means from their mean.
     """
 
     kind: ClassVar[str] = "collapse"
@@ -171,11 +176,24 @@ class Collapse(Measurement):
     nc4: float
     layer: str
     classes: int
+    target: str = "simplex"
+    cosines: np.ndarray | None = None
+    target_cosines: np.ndarray | None = None
+    within: float | None = None
+    between: float | None = None
 
     def scalars(self) -> dict[str, float]:
-        """The four quantities."""
-        lines = {"nc1": self.nc1, "nc2_norms": self.nc2_norms, "nc2_angles": self.nc2_angles, "nc4": self.nc4}
-        return lines if self.nc3 is None else {**lines, "nc3": self.nc3}
+        """The four quantities, and the two scatters."""
+        lines = {
+            "nc1": self.nc1,
+            "nc2_norms": self.nc2_norms,
+            "nc2_angles": self.nc2_angles,
+            "nc3": self.nc3,
+            "nc4": self.nc4,
+            "within": self.within,
+            "between": self.between,
+        }
+        return {name: value for name, value in lines.items() if value is not None}
 
 
 def _precision(name: str) -> type[np.floating]:

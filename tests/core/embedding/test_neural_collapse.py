@@ -98,12 +98,71 @@ def test_elsewhere_than_at_the_models_weights(cloud):
     assert collapse(objective, theta=theta).nc3 == pytest.approx(expected.nc3, rel=1e-12)
 
 
+def test_an_orthogonal_frame_is_a_target_of_its_own():
+    """Where no classifier reads the features: the layer before a nonlinear one."""
+    labels = np.arange(24) % CLASSES
+    model = nn.Sequential(nn.Identity(), nn.Linear(CLASSES, 5), nn.Tanh(), nn.Linear(5, CLASSES)).double()
+    data = torch.as_tensor(3 * np.eye(CLASSES)[labels]), torch.as_tensor(labels)
+    objective = Objective(model, nn.CrossEntropyLoss(), data)
+    found = collapse(objective, "0")
+    assert (found.target, found.nc3) == ("orthogonal", None)
+    assert (found.nc1, found.nc2_norms, found.nc2_angles) == pytest.approx((0, 0, 0), abs=1e-12)
+    np.testing.assert_allclose(found.cosines, np.eye(CLASSES), atol=1e-12)
+    simplex = collapse(objective, "0", target="simplex")  # less their mean, they are one as well
+    assert simplex.nc2_angles == pytest.approx(0, abs=1e-12)
+    labels = np.array([0] * 12 + [1] * 6 + [2] * 4 + [3] * 2)
+    uneven = Objective(
+        model, nn.CrossEntropyLoss(), (torch.as_tensor(np.eye(CLASSES)[labels]), torch.as_tensor(labels))
+    )
+    assert collapse(uneven, "0", target="orthogonal").nc2_angles == pytest.approx(0, abs=1e-12)
+
+
+def test_unequal_classes_have_unequal_lengths():
+    """The global minimum of Thrampoulidis et al. by its own construction: the decomposition of the label matrix."""
+    counts = [16, 16, 4, 2]
+    labels = np.repeat(np.arange(CLASSES), counts)
+    encoded = (np.eye(CLASSES) - 1 / CLASSES)[:, labels]
+    left, singular, right = np.linalg.svd(encoded, full_matrices=False)
+    left, singular, right = left[:, :3], singular[:3], right[:3]
+    frame, _ = np.linalg.qr(np.random.default_rng(3).normal(size=(WIDTH, WIDTH)))
+    features = (np.sqrt(singular)[:, None] * right).T @ frame[:3]
+    weight = (left * np.sqrt(singular)) @ frame[:3]
+    np.testing.assert_allclose(weight @ features.T, encoded, atol=1e-12)
+    found = collapse(classifier(features, labels, 3 * weight + np.arange(WIDTH)))
+    assert found.target == "counts"
+    assert (found.nc1, found.nc2_norms, found.nc2_angles, found.nc3) == pytest.approx((0, 0, 0, 0), abs=1e-12)
+    np.testing.assert_allclose(found.cosines, found.target_cosines, atol=1e-12)
+    simplex = collapse(classifier(features, labels, weight), target="simplex")
+    assert min(simplex.nc2_norms, simplex.nc2_angles, simplex.nc3) > 0.01
+
+
+def test_targets_of_equal_classes_are_one():
+    labels = np.arange(24) % CLASSES
+    objective = classifier(simplex()[labels], labels, simplex())
+    for target in ("simplex", "counts"):
+        found = collapse(objective, target=target)
+        assert (found.nc2_norms, found.nc2_angles, found.nc3) == pytest.approx((0, 0, 0), abs=1e-12)
+        assert found.cosines[0, 1] == pytest.approx(-1 / 3)
+
+
+def test_scatters_are_the_traces(cloud):
+    features, labels, weight = cloud
+    found = collapse(classifier(features, labels, weight))
+    means = np.stack([features[labels == c].mean(axis=0) for c in range(CLASSES)])
+    assert found.within == pytest.approx(
+        np.mean([((h - means[c]) ** 2).sum() for h, c in zip(features, labels, strict=True)])
+    )
+    assert found.between == pytest.approx(((means - means.mean(axis=0)) ** 2).sum() / CLASSES)
+
+
 def test_refusals(cloud):
     features, labels, weight = cloud
     with pytest.raises(ValueError, match=r"examples of all 4 classes, got none of \[3\]"):
         collapse(classifier(features[labels < 3], labels[labels < 3], weight))
     with pytest.raises(ValueError, match="same mean in every class"):
         collapse(classifier(np.full((8, WIDTH), 0.1), np.arange(8) % CLASSES, weight))
+    with pytest.raises(ValueError, match="target must be one of auto, simplex, orthogonal, counts, got 'cube'"):
+        collapse(classifier(features, labels, weight), target="cube")
     regression = Objective(nn.Linear(3, 2), nn.MSELoss(), (torch.randn(4, 3), torch.randn(4, 2)))
     with pytest.raises(ValueError, match="one class per example"):
         collapse(regression)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -15,12 +16,16 @@ from landscope.figures import CONFIG, figure, series_figure, theme
 from landscope.measurements import (
     NTK,
     Collapse,
+    Contrast,
     CurvatureMap,
+    Dimension,
     Eigenvalues,
+    Geometry,
     Measurement,
     Projection,
     Provenance,
     Sharpness,
+    Similarity,
     Slice1D,
     Slice2D,
     Slice3D,
@@ -164,9 +169,46 @@ def everything() -> Iterator[Measurement]:
     )
     yield projection(4)
     yield projection(4, dimensions=3)
+    yield geometry()
+    yield part(Dimension)
+    yield part(Contrast)
+    yield Similarity(provenance=SOURCE, values=np.array([[1.0, 0.2]]), rows=("a",), columns=("a", "b"), metric="cka")
     yield Collapse(
         provenance=SOURCE, nc1=0.5, nc2_norms=0.1, nc2_angles=0.2, nc3=None, nc4=0.03, layer="features", classes=4
     )
+
+
+def geometry(**changes: Any) -> Geometry:
+    fields: dict[str, Any] = {
+        "provenance": SOURCE,
+        "eigenvalues": np.array([4.0, 1.0, 0.0]),
+        "effective_rank": 2.5,
+        "participation_ratio": 1.5,
+        "intrinsic": 1.8,
+        "intrinsic_low": 1.5,
+        "intrinsic_high": 2.2,
+        "distinct": 30,
+        "layer": "fc",
+        "features": 3,
+        "collapsed": False,
+        "alignment": 0.4,
+        "uniformity": -2.0,
+        "tolerance": 0.8,
+        "edges": np.linspace(-1, 1, 5),
+        "positive": np.array([0.0, 0.0, 0.5, 1.5]),
+        "negative": np.array([0.5, 0.5, 0.5, 0.5]),
+        "separation": 0.3,
+        "knn_accuracy": 0.9,
+        "probe_accuracy": 0.95,
+        "cosines": np.array([[1.0, -0.5], [-0.5, 1.0]]),
+        "target": "simplex",
+    }
+    return Geometry(**(fields | changes))
+
+
+def part(cls: type[Measurement]) -> Measurement:
+    """Only the fields of one of the kinds that a geometry consists of."""
+    return cls(**{field.name: getattr(geometry(), field.name) for field in dataclasses.fields(cls)})
 
 
 def names_of_axes(drawn: go.Figure) -> list[str | None]:
@@ -402,6 +444,39 @@ def test_points_can_be_coloured_by_what_the_network_makes_of_them() -> None:
         figure(projection(4), colour="loss")
     with pytest.raises(ValueError, match="colour must be one of class, prediction, correct, loss, margin, got 'age'"):
         figure(seen, colour="age")
+
+
+def test_geometry_has_three_views() -> None:
+    spectrum = figure(geometry(alarm="Too few."))
+    assert list(spectrum.data[0].y) == [4.0, 1.0]  # zero has no place on a logarithmic axis
+    assert (
+        "RankMe 2.5, participation ratio 1.5 of 3, intrinsic dimension 1.8 (1.5 to 2.2)" in spectrum.layout.title.text
+    )
+    assert spectrum.layout.title.text.endswith("<br>Too few.")
+    positive, negative = figure(geometry(), style="cosines").data
+    assert list(positive.x) == list(negative.x) == [-0.75, -0.25, 0.25, 0.75]
+    assert positive.line.dash != negative.line.dash
+    means = figure(geometry(), style="means")
+    assert (means.data[0].zmin, means.data[0].zmax) == (-1, 1)
+    assert means.layout.title.text == "fc: cosines of class means, simplex target"
+    with pytest.raises(ValueError, match="there are no class means"):
+        figure(geometry(cosines=None), style="means")
+    with pytest.raises(ValueError, match='style must be "spectrum", "cosines" or "means", got \'ring\''):
+        figure(geometry(), style="ring")
+    with pytest.raises(ValueError, match="features of layer 'fc' are all equal"):
+        figure(geometry(eigenvalues=np.zeros(3)))
+
+
+def test_rows_of_a_similarity_run_down() -> None:
+    values = np.array([[1.0, 0.2], [0.3, 0.4], [0.5, 0.6]])
+    measured = Similarity(
+        provenance=SOURCE, values=values, rows=("a", "b", "c"), columns=("x", "y"), metric="procrustes"
+    )
+    drawn = figure(measured)
+    np.testing.assert_array_equal(drawn.data[0].z, values)
+    assert (list(drawn.data[0].y), list(drawn.data[0].x)) == (["a", "b", "c"], ["x", "y"])
+    assert drawn.layout.yaxis.autorange == "reversed"
+    assert (drawn.data[0].zmin, drawn.data[0].zmax) == (0, 2)
 
 
 def test_second_series_differs_in_more_than_colour() -> None:
