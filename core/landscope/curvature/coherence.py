@@ -187,4 +187,4 @@ def _verdict(lead: float, lr: float, batch_size: int, critical: float, stable: b
     if lr * lead >= 2:
         return f"diverges with batches of any size: the largest curvature {lead:.3g} is at least 2 / lr = {2 / lr:.3g}"
     relation = "stays bounded" if stable else "diverges"
-    return f"{relation} with batches of {batch_size}: below {critical:.3g} it would diverge, in mean square"
+    return f"{relation} in mean square with batches of {batch_size}; {critical:.3g} is critical"

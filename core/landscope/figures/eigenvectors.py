@@ -23,6 +23,7 @@ def readout_figure(measured: EigenvectorReadout, colours: Theme) -> go.Figure:
             "yaxis": {"title": {"text": "share along it (cos²)"}, "domain": [0.6, 1.0], "rangemode": "tozero"},
             "yaxis2": {
                 "title": {"text": "layer"},
+                "type": "category",
                 "domain": [0.0, 0.52],
                 "autorange": "reversed",
                 "automargin": True,

@@ -30,7 +30,7 @@ def quadratic_figure(measured: QuadraticModel, colours: Theme) -> go.Figure:
         x, y = _share(column, across), _share(down - 1 - row, down)
         distance, loss, model = measured.distances[index], measured.losses[index], measured.predictions[index]
         layout[f"xaxis{tail}"] = {
-            "title": {"text": f"distance along {name}" + _extent(float(radius), measured.tolerance)},
+            "title": {"text": f"distance, {name}" + _extent(float(radius), measured.tolerance)},
             "domain": x,
             "anchor": f"y{tail}",
         }
@@ -77,7 +77,7 @@ def measures_figure(measured: SharpnessMeasures, colours: Theme) -> go.Figure:
         layout={
             "template": template(colours),
             "xaxis": {"title": {"text": "value (as its formula says)"}, "domain": [0.0, 0.46]},
-            "yaxis": {"title": {"text": "measure"}, "autorange": "reversed", "automargin": True},
+            "yaxis": {"title": {"text": "measure"}, "type": "category", "autorange": "reversed", "automargin": True},
             "xaxis2": {
                 "title": {"text": "radius ρ of the ball around the weights"},
                 "domain": [0.6, 1.0],

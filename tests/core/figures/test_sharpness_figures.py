@@ -94,7 +94,7 @@ def test_each_direction_has_the_loss_the_model_and_its_radius():
     np.testing.assert_allclose(traces["quadratic model, gradient"].y, [5, 2, 1, 2, 5])
     assert traces["quadratic model, gradient"].line.dash == "dash"
     assert [(shape.xref, shape.x0, shape.x1) for shape in drawn.layout.shapes] == [("x", -0.5, 0.5), ("x2", -1, 1)]
-    assert drawn.layout.xaxis2.title.text == "distance along gradient<br>right to 10 % up to 1"
+    assert drawn.layout.xaxis2.title.text == "distance, gradient<br>right to 10 % up to 1"
     assert drawn.layout.xaxis3.title.text.endswith("right to 10 % all along")
     domains = [(tuple(drawn.layout[f"xaxis{i}"].domain), tuple(drawn.layout[f"yaxis{i}"].domain)) for i in ("", 2, 3)]
     assert len(set(domains)) == 3
@@ -149,6 +149,7 @@ def test_eigenvectors_are_drawn_by_rank_and_layer():
     np.testing.assert_allclose(bars["update"].y, [0.1, 0.2])
     assert bars["gradient"].marker.pattern.shape != bars["update"].marker.pattern.shape
     assert bars["mass"].z[1][0] == 0.8  # layer "head" of rank 1
+    assert drawn.layout.yaxis2.type == "category"  # layers may be called 0 and 2
     assert "75 % of the squared gradient and 30 % of the update" in drawn.layout.title.text
     assert "turned by up to 30°" in drawn.layout.title.text
     nothing = readout(gradient_overlap=np.full(2, np.nan), update_overlap=None, angles=None).figure()
