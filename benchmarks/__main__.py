@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import curvature
+from benchmarks import curvature, kernels
 from benchmarks.embeddings import frames
 from benchmarks.large_model import gpt2
 from benchmarks.pictures import drawn, first_picture
@@ -36,9 +36,11 @@ BENCHMARKS: dict[str, Benchmark] = {
     "tracking": curvature.tracking,
     "eigenvalues-gpt2": gpt2,
     "umap-frames": frames,
+    "ntk": kernels.small,
+    "ntk-large": kernels.large,
 }
-LONG = {"eigenvalues-gpt2"}
-"""Those that take a quarter of an hour and 12 GB, and are run only when named."""
+LONG = {"eigenvalues-gpt2", "ntk-large"}
+"""Those that take minutes to a quarter of an hour and up to 12 GB, and are run only when named."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
