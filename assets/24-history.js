@@ -2,7 +2,7 @@
 landscope.history = (() => {
   const { run, view } = landscope;
   const MOST = 120;
-  const ABREAST = 2; // requests at a time, so that the shown step's own are not kept waiting
+  const ABREAST = 4; // requests at a time, so that the shown step's own are not kept waiting
   const kept = new Map(); // name -> Map of seq -> measurement
   const underway = new Map(); // name -> number of requests
 

@@ -14,8 +14,9 @@ landscope.drawers.density = (() => {
     const stem = floor * 10 ** (0.35 * -Math.log10(floor));
     const heights = (field) => measured(field).map((value) => Math.max(value, floor));
     const top = ceiling(Math.max(...heights("high")));
-    const spikes = Array.from(density.spikes.data),
-      bounds = Array.from(density.spike_residuals.data);
+    const both = (positive, negative) => [...positive.data, ...(negative?.data || [])];
+    const spikes = both(density.spikes, density.negative_spikes),
+      bounds = both(density.spike_residuals, density.negative_residuals);
     const line = { type: "scatter", mode: "lines", x: u, hoverinfo: "skip", line: { width: 0 } };
     const traces = [
       { ...line, y: heights("low") },

@@ -2,14 +2,14 @@
 landscope.drawers.taylor = (() => {
   const { format, heights } = landscope;
   const ACROSS = 2;
-  const GAP = { x: 0.19, y: 0.24 }; // of the drawing area, between pictures
+  const GAP = { x: 48, y: 44 }; // pixels between pictures, for their labels
   const HELD = "1f"; // opacity of the shading, in hexadecimal
 
   const row = ({ data, shape }, index) => Array.from(data.subarray(index * shape[1], (index + 1) * shape[1]));
   const finite = (values) => values.map((value) => (Number.isFinite(value) ? value : null));
-  const part = (place, count, gap) => {
-    const share = (1 - gap * (count - 1)) / count;
-    return [place * (share + gap), Math.min(place * (share + gap) + share, 1)];
+  const part = (place, count, between) => {
+    const share = (1 - between * (count - 1)) / count;
+    return [place * (share + between), Math.min(place * (share + between) + share, 1)];
   };
   const within = ({ tolerance }) => `right to ${Number((100 * tolerance).toPrecision(2))} %`;
 
@@ -18,14 +18,19 @@ landscope.drawers.taylor = (() => {
     const count = model.names.length,
       across = Math.min(count, ACROSS),
       down = Math.ceil(count / across);
-    const layout = { ...base, margin: { ...base.margin, t: 18 }, template: look.template, shapes: [], annotations: [] };
+    const margin = { ...base.margin, t: 18 };
+    const gap = {
+      x: GAP.x / Math.max(graph.clientWidth - margin.l - margin.r, 2 * GAP.x),
+      y: GAP.y / Math.max(graph.clientHeight - margin.t - margin.b, 2 * GAP.y * down),
+    };
+    const layout = { ...base, margin, template: look.template, shapes: [], annotations: [] };
     const traces = model.names.flatMap((direction, index) => {
       const tail = index ? String(index + 1) : "",
         [line, column] = [Math.floor(index / across), index % across];
       const name = heights.plain(direction),
         radius = model.radii.data[index];
-      const x = part(column, across, GAP.x),
-        y = part(down - 1 - line, down, GAP.y);
+      const x = part(column, across, gap.x),
+        y = part(down - 1 - line, down, gap.y);
       const last = index + across >= count; // nothing below it
       layout[`xaxis${tail}`] = {
         ...base.xaxis,

@@ -56,8 +56,8 @@ landscope.checks = (() => {
       ),
     );
   };
-  const failures = (slice) =>
-    (slice?.checks || [])
+  const failures = (measurement) =>
+    (measurement?.checks || [])
       .filter(([, outcome]) => outcome !== "pass" && outcome !== "note")
       .map(([name, , text]) => `check failed: ${name}: ${text}`)
       .join(" · ");

@@ -143,7 +143,7 @@ landscope.panels = (() => {
     );
     entry.provenance.title = entry.provenance.textContent;
     const landscape = entry.drawer === landscope.drawers.landscape;
-    const trouble = [captions.switchedOff(entry), landscape ? checks.failures(measurement) : ""].filter(Boolean);
+    const trouble = [captions.switchedOff(entry), checks.failures(measurement)].filter(Boolean);
     entry.notice.hidden = !trouble.length;
     setText(entry.notice, trouble.join(" · "));
     const words = (measurement && entry.drawer?.summary?.(measurement)) || entry.view.summary;

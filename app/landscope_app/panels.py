@@ -80,7 +80,7 @@ PANELS = (
                 "measures",
                 "measures of sharpness",
                 "Its definitions side by side; below, SAM over its radius.",
-                lambda colours: plain_layout("radius ρ (of the weights)", "rise of the loss", colours),
+                lambda colours: plain_layout("radius ρ (of the weights)", "rise of loss", colours),
                 drawer="measures",
                 frames=("sharpness/measures",),
                 live=("ls.curvature.sharpness_measures(objective, optimizer).figure()",),

@@ -157,6 +157,10 @@ def density_at(step: int, steps: int, rng: np.random.Generator) -> SpectralDensi
         operator="hessian",
         hvps=92,
         threshold=2 / LEARNING_RATE,
+        negative_spikes=np.array([-0.05, -0.08]) * top,
+        negative_residuals=np.array([0.002, 0.001]) * top,
+        deflated=11,
+        checks=(("trace", "pass", "the quadrature's and Hutchinson's agree"),),
     )
 
 

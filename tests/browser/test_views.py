@@ -126,6 +126,13 @@ def test_waterfall_draws_the_densities(run: Run, shared: tuple[Page, Watcher]) -
     uncovered(page, "spectrum")
     assert page.evaluate(f"{graph('spectrum')}._fullLayout.xaxis.range") == pytest.approx(height)
     expect(page.locator('[data-cursor="spectrum"]')).to_be_hidden()
+
+    # At one step every eigenvalue that is known exactly has a mark, at both ends.
+    marks = page.evaluate(f"{graph('spectrum')}.data.find(({{ mode }}) => mode === 'markers').x")
+    density = run.measurement("density", 1200)
+    assert isinstance(density, SpectralDensity)
+    assert density.negative_spikes is not None
+    assert scale * np.sinh(marks) == pytest.approx([*density.spikes, *density.negative_spikes])
     assert watcher.errors == []
 
 
