@@ -26,7 +26,7 @@ import landscope as ls
 from benchmarks.cases import CASES, Case, descent
 from benchmarks.timing import interleaved
 
-__all__ = ["eigenvalues", "products", "tracking"]
+__all__ = ["eigenvalues", "exact", "followed", "ghosts", "in_double", "ours", "products", "tracking"]
 
 _BLOCK = 8  # vectors that go through a vmapped product at once
 _WINDOW = 35  # consecutive steps of a descent
@@ -57,17 +57,17 @@ def products(name: str, device: str, points: int) -> Iterator[dict[str, Any]]:
         calls = {title: call for title, call in calls.items() if _works(title, call[0])}
         results, seconds, rounds = interleaved({title: call for title, (call, _) in calls.items()}, budget=90.0)
     each = {title: seconds[title].on(device) / count for title, (_, count) in calls.items()}
-    truth = _in_double(case).hessian(backend="retained")(block[:1].double())[0]
+    truth = in_double(case).hessian(backend="retained")(block[:1].double())[0]
     gradients = {title: value / each["gradient"] for title, value in each.items()}
-    ours = f"{chosen} (ours)"
+    best = f"{chosen} (ours)"
     for title in calls:
         if title.endswith("(ours)") or title == "gradient":
             continue
         yield {
-            "ours_s": each[ours],
+            "ours_s": each[best],
             "peer_s": each[title],
-            "ratio": each[title] / each[ours],
-            "error": _relative(results[ours][0], truth),
+            "ratio": each[title] / each[best],
+            "error": _relative(results[best][0], truth),
             "peer_error": _relative(results[title][0], truth),
             "peer": title,
             "chosen": chosen,
@@ -138,9 +138,9 @@ def _works(title: str, call: Callable[[], Any]) -> bool:
 def eigenvalues(device: str, points: int) -> Iterator[dict[str, Any]]:
     """The five largest eigenvalues of 784-25-10 (tanh, trained), in float32, against float64."""
     case = CASES["mlp25"](device)
-    objective, truth = case.objective, _truth(_in_double(case))
+    objective, truth = case.objective, exact(in_double(case))
     counter = _Counter()
-    calls: dict[str, Callable[[], tuple[np.ndarray, int]]] = {"ours": lambda: _ours(objective)}
+    calls: dict[str, Callable[[], tuple[np.ndarray, int]]] = {"ours": lambda: ours(objective)}
     calls |= {title: lambda call=call: counter.of(call) for title, call in _solvers(case, counter)}
     for call in calls.values():
         call()
@@ -159,14 +159,15 @@ def eigenvalues(device: str, points: int) -> Iterator[dict[str, Any]]:
             "peer": title,
             "hvps": products_spent,
             "peer_hvps": spent,
-            "ghosts": _ghosts(found, truth),
-            "peer_ghosts": _ghosts(values, truth),
+            "ghosts": ghosts(found, truth),
+            "peer_ghosts": ghosts(values, truth),
             "parameters": objective.layout.size,
             "repeats": rounds,
         }
 
 
-def _ours(objective: ls.Objective) -> tuple[np.ndarray, int]:
+def ours(objective: ls.Objective) -> tuple[np.ndarray, int]:
+    """The five largest eigenvalues within 40 products, and how many those were."""
     found = ls.curvature.eigenvalues(objective, 5, tolerance=1e-6, max_products=40)
     return found.values, found.hvps
 
@@ -255,8 +256,8 @@ def tracking(device: str, points: int) -> Iterator[dict[str, Any]]:
 
 def _window(name: str, objective: ls.Objective, weights: list[Tensor], device: str) -> Iterator[dict[str, Any]]:
     (x, y), counter = objective.batches.items[0], _Counter()
-    exact = ls.Objective(deepcopy(objective.model).double(), objective.loss, (x.double(), y.double()))
-    truth = np.array([_eigsh(exact.hessian(w.double(), backend="retained"), exact, 1, 1e-9)[0] for w in weights])
+    double = ls.Objective(deepcopy(objective.model).double(), objective.loss, (x.double(), y.double()))
+    truth = np.array([_eigsh(double.hessian(w.double(), backend="retained"), double, 1, 1e-9)[0] for w in weights])
 
     def pyhessian(theta: Tensor) -> float:
         copy = deepcopy(objective.model)
@@ -267,7 +268,7 @@ def _window(name: str, objective: ls.Objective, weights: list[Tensor], device: s
         return float(_eigsh(counter.counting(objective.hessian(theta)), objective, 1, 1e-3)[0])
 
     calls: dict[str, Callable[[], tuple[np.ndarray, float]]] = {
-        "ours": lambda: _followed(objective, weights),
+        "ours": lambda: followed(objective, weights),
         "PyHessian 0.1, as it is": lambda: _anew(weights, counter, pyhessian),
         "scipy eigsh, tol 1e-3": lambda: _anew(weights, counter, scipy),
     }
@@ -291,7 +292,7 @@ def _window(name: str, objective: ls.Objective, weights: list[Tensor], device: s
         }
 
 
-def _followed(objective: ls.Objective, weights: list[Tensor]) -> tuple[np.ndarray, float]:
+def followed(objective: ls.Objective, weights: list[Tensor]) -> tuple[np.ndarray, float]:
     """Sharpness at each of the weights, and products a step after the first."""
     last = ls.curvature.sharpness(objective, theta=weights[0])
     values, products_spent = [last.lambda_max], []
@@ -308,16 +309,18 @@ def _anew(weights: list[Tensor], counter: _Counter, largest: Callable[[Tensor], 
     return values, counter.products / len(weights)
 
 
-def _in_double(case: Case) -> ls.Objective:
+def in_double(case: Case) -> ls.Objective:
+    """The same objective in float64."""
     x = case.x.double() if case.x.is_floating_point() else case.x
     return ls.Objective(deepcopy(case.model).double(), case.loss, (x, case.y))
 
 
-def _truth(objective: ls.Objective) -> np.ndarray:
+def exact(objective: ls.Objective) -> np.ndarray:
+    """The five largest eigenvalues to eleven digits."""
     return ls.curvature.eigenvalues(objective, 5, tolerance=1e-11, max_products=600).values
 
 
-def _ghosts(values: np.ndarray, truth: np.ndarray) -> int:
+def ghosts(values: np.ndarray, truth: np.ndarray) -> int:
     """Values that are copies of an eigenvalue found already."""
     nearest = np.abs(values[:, None] / truth - 1)
     return sum(max(0, int((column < 1e-4).sum()) - 1) for column in nearest.T)

@@ -53,7 +53,7 @@ def gpt2(device: str, points: int) -> Iterator[dict[str, Any]]:
     before = _peak()
     _, gradient = timed(objective.gradient)
     found, seconds = timed(
-        lambda: ls.curvature.eigenvalues(objective, 5, tolerance=1e-2, basis=_BASIS, max_products=80)
+        lambda: ls.curvature.eigenvalues(objective, 5, tolerance=1e-2, basis=_BASIS, max_products=40)
     )
     yield {
         "ours_s": seconds.on(device),

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 
 import pytest
 import torch
 
+import landscope as ls
+from benchmarks import curvature
 from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.cases import CASES, descent
 from benchmarks.timing import interleaved
 
 
@@ -27,6 +31,30 @@ def test_a_slice_beside_the_original_code_gives_the_same_losses_as_float64(capsy
     assert row["ratio"] == pytest.approx(row["peer_s"] / row["ours_s"])
     assert row["error"] < 1e-5
     assert row["peer_error"] < 1e-5
+
+
+def test_five_eigenvalues_to_a_millionth_within_forty_products_and_no_ghost() -> None:
+    case = CASES["mlp25"]("cpu")
+    truth = curvature.exact(curvature.in_double(case))
+    found, products = curvature.ours(case.objective)
+    assert case.objective.layout.size == 19_885
+    assert products <= 40
+    assert abs(found / truth - 1).max() < 1e-6
+    assert curvature.ghosts(found, truth) == 0
+    assert curvature.ghosts(truth[[0, 0, 1, 2, 0]], truth) == 2
+
+
+def test_sharpness_is_followed_for_three_products_a_step() -> None:
+    objective, weights = descent("cpu", 100, 8)
+    found, products = curvature.followed(objective, weights)
+    double = ls.Objective(deepcopy(objective.model).double(), objective.loss, [_in_double(*objective.batches.items[0])])
+    truth = [ls.curvature.eigenvalues(double, 1, theta=w.double(), tolerance=1e-9).values[0] for w in weights]
+    assert products <= 5
+    assert abs(found / truth - 1).max() < 2e-3
+
+
+def _in_double(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x.double(), y.double()
 
 
 def test_calls_take_turns_and_are_repeated() -> None:

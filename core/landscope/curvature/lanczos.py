@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from landscope.curvature.long_vectors import combined, norm, overlaps
 from landscope.curvature.probes import gaussian_probes
-from landscope.derivatives import Operator, accumulator
+from landscope.derivatives import Operator
 
 __all__ = [
     "KrylovSpace",
@@ -25,7 +25,6 @@ __all__ = [
 
 _BASIS = 64  # vectors kept before a restart, unless many eigenvalues are wanted
 _MEMORY = 2**32  # bytes that they may take by default
-_CHUNK = 2**22  # elements of each vector that are combined at once, so that nothing large is held twice
 _ROUNDING = 16  # an operator's products are right to this many units of rounding of its norm
 _NOISE = 6  # errors of products are this many times what of them lies within the space
 _DOUBT = 0.01  # accepted probability of having missed an eigenvalue
@@ -116,26 +115,26 @@ class KrylovSpace:
         vector, size = self._next, self.size
         self._append(vector)
         image = self._operator(vector)
-        length = _norm(image)
+        length = norm(image)
         if not np.isfinite(length):
             raise FloatingPointError(
                 "a product with the operator is not finite: the loss overflows or has no second derivative here; "
                 "lower the learning rate, or measure in float64"
             )
         self.norm = max(self.norm, length)
-        across = (self._locked @ image).to(torch.float64).cpu().numpy()
+        across = overlaps(self._locked, image).to(torch.float64).cpu().numpy()
         self._crossing = np.column_stack([self._crossing, across])
         projected = np.zeros((size + 1, size + 1))
         projected[:size, :size] = self._projected
         projected[size, :size] = projected[:size, size] = self._coupling
-        projected[size, size] = _dot(image, vector)
+        projected[size, size] = float(overlaps(image[None], vector))
         self._projected = projected
         self._coupling = np.zeros(size + 1)
         if self.complete:
             return
         rest, along = self._orthogonal(image)
         self.noise = max(self.noise, float(np.linalg.norm(along[:size] - projected[size, :size])))
-        beta = _norm(rest)
+        beta = norm(rest)
         if beta > self.rounding:
             self._next, self._coupling[-1] = rest / beta, beta
         else:
@@ -146,7 +145,7 @@ class KrylovSpace:
         values, rotation = self._eigen()
         kept = outermost(self.size, largest, smallest)
         rotation = rotation[:, kept]
-        _combine(rotation, [self._basis[: self.size]], self._basis[: len(kept)])
+        combined(rotation, [self._basis[: self.size]], self._basis[: len(kept)])
         self._projected = np.diag(values[kept])
         self._coupling = self._coupling @ rotation
         self._crossing = self._crossing @ rotation
@@ -159,7 +158,7 @@ class KrylovSpace:
     def ritz_vectors(self, largest: int, smallest: int = 0) -> Tensor:
         """The outermost Ritz vectors (k, P)."""
         rotation = self._eigen()[1][:, outermost(self.size, largest, smallest)]
-        return _combine(rotation, [self._basis[: self.size]])
+        return combined(rotation, [self._basis[: self.size]])
 
     def crossing(self, largest: int, smallest: int = 0) -> np.ndarray:
         """Y A u for the outermost Ritz vectors u, (l, k): what locking left out."""
@@ -180,17 +179,17 @@ class KrylovSpace:
         Also the vector's components (m,) along the basis.
         """
         basis = self._basis[: self.size]
-        along = basis @ vector
-        vector = vector - basis.T @ along
-        vector = vector - self._locked.T @ (self._locked @ vector)
-        vector = vector - basis.T @ (basis @ vector)
-        return vector - self._locked.T @ (self._locked @ vector), along.to(torch.float64).cpu().numpy()
+        along = overlaps(basis, vector)
+        for again in (False, True):
+            vector = vector - basis.T @ (overlaps(basis, vector) if again else along).to(vector)
+            vector = vector - self._locked.T @ overlaps(self._locked, vector).to(vector)
+        return vector, along.to(torch.float64).cpu().numpy()
 
     def _direction(self, vector: Tensor) -> Tensor:
         """The unit vector of the part that is orthogonal to basis and locked vectors."""
-        unit = vector / _norm(vector)
+        unit = vector / norm(vector)
         unit, _ = self._orthogonal(unit)
-        return unit / _norm(unit)
+        return unit / norm(unit)
 
     def _random(self) -> Tensor:
         return self._direction(gaussian_probes(1, self._basis[0], self._generator)[0])
@@ -370,7 +369,7 @@ def _merge(found: RitzPairs, more: RitzPairs, crossing: np.ndarray, ends: tuple[
     shares, origin = np.abs(rotation), np.abs(rotation).argmax(0)
     return RitzPairs(
         values,
-        _combine(rotation, [found.vectors, more.vectors]),
+        combined(rotation, [found.vectors, more.vectors]),
         np.concatenate([found.residuals, more.residuals]) @ shares,  # of the sum of the rotated defects
         np.concatenate([found.errors, more.errors])[origin],
         np.concatenate([found.converged, more.converged])[origin],
@@ -378,27 +377,7 @@ def _merge(found: RitzPairs, more: RitzPairs, crossing: np.ndarray, ends: tuple[
     )
 
 
-def _combine(rotation: np.ndarray, blocks: Sequence[Tensor], into: Tensor | None = None) -> Tensor:
-    """Rotation^T times the rows of all blocks; piece by piece, so that it may be written over the block itself."""
-    size = blocks[0].shape[1]
-    result = blocks[0].new_empty(rotation.shape[1], size) if into is None else into
-    weights = torch.as_tensor(rotation.T).to(result)
-    for begin in range(0, size, _CHUNK):
-        piece = slice(begin, begin + _CHUNK)
-        result[:, piece] = weights @ torch.cat([block[:, piece] for block in blocks])
-    return result
-
-
 def _descending(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Eigenvalues, descending, and eigenvectors, in columns, of a symmetric matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return values[::-1].copy(), vectors[:, ::-1].copy()
-
-
-def _norm(vector: Tensor) -> float:
-    return float(torch.linalg.vector_norm(vector, dtype=accumulator(vector)))
-
-
-def _dot(one: Tensor, other: Tensor) -> float:
-    kind = accumulator(one)
-    return float(torch.dot(one.to(kind), other.to(kind)))
