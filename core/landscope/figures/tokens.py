@@ -26,9 +26,9 @@ def tokens_figure(measured: TokenSpectrum, colours: Theme) -> go.Figure:
             "title": {"text": _caption(measured)},
             "xaxis": {"title": {"text": "frequency (turns around the residues)"}, "anchor": "y"},
             "yaxis": {"title": {"text": "norm"}, "domain": [0.55 if len(planes) else 0.0, 1.0], "rangemode": "tozero"},
-            "legend": {"x": 1, "xanchor": "right", "y": 1},
+            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
             "barmode": "overlay",
-            "margin": {"t": 56},
+            "margin": {"t": 72 + 16 * len(measured.splits)},
         }
     )
     is_key = np.isin(measured.frequencies, measured.key)
@@ -36,6 +36,7 @@ def tokens_figure(measured: TokenSpectrum, colours: Theme) -> go.Figure:
         figure.add_bar(
             x=measured.frequencies[chosen],
             y=measured.norms[chosen],
+            width=0.8,
             marker={"color": hue, "pattern": {"shape": pattern}},
             hovertemplate="frequency %{x}<br>norm %{y:.4g}<extra>%{fullData.name}</extra>",
             name=name,
@@ -54,7 +55,7 @@ def _circle(figure: go.Figure, index: int, count: int, k: int, plane: np.ndarray
     figure.update_layout(
         {
             f"xaxis{axis}": {
-                "domain": [index * width + 0.25 * width, (index + 1) * width],
+                "domain": [(index + 0.3) * width, (index + 1) * width],
                 "anchor": f"y{axis}",
                 "title": {"text": f"cos, frequency {k}"},
                 **bare,
@@ -89,5 +90,5 @@ def _caption(measured: TokenSpectrum) -> str:
     if measured.full is None or measured.restricted is None or measured.excluded is None:
         return caption
     losses = zip(measured.splits, measured.full, measured.restricted, measured.excluded, strict=True)
-    told = [f"{split} {number(a)} (restricted {number(b)}, excluded {number(c)})" for split, a, b, c in losses]
-    return f"{caption}<br>loss: {', '.join(told)}"
+    told = [f"{split}: loss {number(a)}, restricted {number(b)}, excluded {number(c)}" for split, a, b, c in losses]
+    return "<br>".join([caption, *told])

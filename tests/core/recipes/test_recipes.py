@@ -5,9 +5,12 @@ import importlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
+from landscope.embedding import progress_measures
+from landscope.objective import Objective
 from landscope.recipes import CATALOGUE, FLAGSHIP
 from landscope.recipes.digits import Config as DigitsConfig
 from landscope.recipes.digits import digits, small_cnn, squared_error
@@ -83,13 +86,33 @@ def test_grokking_memorises_first_and_generalises_much_later(tmp_path):
     assert generalised >= 4 * memorised
     assert accuracies["test"][4500] >= 0.99
     assert run.findings()[-1].data["kind"] == "grokked"
-    lines = {name: run.scalars(f"tokens/{name}") for name in ("gini", "restricted.test", "excluded.train")}
-    first_below = min(step for step, loss in zip(*lines["restricted.test"], strict=True) if loss < 0.5)
-    understood = min(step for step, value in accuracies["test"].items() if value >= 0.5)
-    assert first_below < understood
-    assert lines["gini"][1][0] < 0.1 < 0.3 < lines["gini"][1][-1]
-    assert lines["excluded.train"][1][-1] > 0.5
     assert not run.events("probe-off")
+    tokens = run.measurement("tokens")
+    assert tokens.gini > 0.3 > 0.1 > run.scalars("tokens/gini")[1][0]
+    assert tokens.scalars()["restricted.test"] < 0.1
+    assert tokens.scalars()["excluded.train"] > 0.5
+    waves_first(run)
+
+
+def waves_first(run):
+    """Asserts, at the snapshots of the weights, that a network adds by waves before its held-out accuracy shows it."""
+    config = GrokkingConfig()
+    train, test = split_pairs(config.prime, config.fraction, config.seed)
+    model = ModularAddition(config.prime, config.embedding, config.width)
+    held_out = Objective(model, torch.nn.CrossEntropyLoss(), test)
+    found = []
+    for frame in run.frames():
+        if frame.name == "snapshot" and 200 < frame.step < 2500 and frame.step % 64 == 0:
+            theta = torch.as_tensor(run.measurement("snapshot", step=frame.step).theta)
+            accuracy = float(held_out.metrics(theta[None])["accuracy"])
+            measured = progress_measures(held_out, splits={"train": train[0], "test": test[0]}, theta=theta).scalars()
+            found.append((accuracy, measured["restricted.test"], measured["excluded.train"], measured["gini"]))
+    accuracies, restricted, excluded, gini = np.array(found).T
+    assert (np.diff(gini) > 0).all()
+    hidden = accuracies < 0.2
+    assert 2 <= hidden.sum() < len(hidden)
+    assert restricted[hidden].min() < 0.5 * restricted[0]
+    assert excluded[hidden][-1] < 0.1 < 0.3 < excluded[-1]
 
 
 def test_digits_reaches_the_edge_of_stability_and_hovers(tmp_path):
