@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks import curvature, kernels
+from benchmarks.curvature_estimates import densities, traces
 from benchmarks.embeddings import frames
 from benchmarks.large_model import gpt2
 from benchmarks.pictures import drawn, first_picture
@@ -38,6 +39,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "umap-frames": frames,
     "ntk": kernels.small,
     "ntk-large": kernels.large,
+    "trace": traces,
+    "density": densities,
 }
 LONG = {"eigenvalues-gpt2", "ntk-large"}
 """Those that take minutes to a quarter of an hour and up to 12 GB, and are run only when named."""

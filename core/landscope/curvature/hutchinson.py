@@ -133,10 +133,10 @@ def krylov(product: Operator, like: Tensor, budget: int, generator: torch.Genera
     """Hutchinson's estimator on the complement of the Krylov space of one random vector (Chen and Hallman 2023).
 
     Lanczos gives the space and the exact part on it at one product a dimension, where a sketch costs two, and finds
-    the outlying eigenvectors sooner. Half of the products are spent on it, the others on probes.
+    the outlying eigenvectors sooner. Two thirds of the products are spent on it, the others on probes.
     """
     space = KrylovSpace(product, gaussian_probes(1, like, generator)[0], generator)
-    for _ in range(budget // 2):
+    for _ in range(2 * budget // 3):
         space.expand()
     values, residuals = space.ritz_values()
     found = Moments(float(values.sum()), float((values**2 + 2 * residuals**2).sum()))

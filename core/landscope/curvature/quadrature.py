@@ -16,7 +16,7 @@ from landscope.derivatives import Operator, accumulator
 from landscope.measurements import SpectralDensity
 from landscope.objective import Objective
 
-__all__ = ["density"]
+__all__ = ["density", "gauss_rules"]
 
 Check = tuple[str, str, str]  # name; "pass" or "fail"; what was found
 
@@ -77,7 +77,7 @@ def density(
         known = _known(product, start_vector(start, like, generator), spikes, tolerance, generator)
         rest = len(like) - len(known.values)  # dimension of the complement
         steps = min(steps, rest)
-        bulk, shares, forms = _bulk(product, gaussian_probes(probes, like, generator), steps, known.vectors)
+        bulk, shares, forms = gauss_rules(product, gaussian_probes(probes, like, generator), steps, known.vectors)
         nodes = np.hstack([bulk, np.tile(known.values[::-1], (probes, 1))])
         weights = np.hstack([shares * (rest / len(like)), np.full((probes, len(known.values)), 1 / len(like))])
         traces = len(like) * (weights * nodes).sum(1)
@@ -158,7 +158,9 @@ def _checks(weights: np.ndarray, traces: np.ndarray, expected: np.ndarray, size:
     )
 
 
-def _bulk(product: Operator, probes: Tensor, steps: int, deflated: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def gauss_rules(
+    product: Operator, probes: Tensor, steps: int, deflated: Tensor
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nodes and weights (R, steps) of the quadrature on the complement of `deflated`, and v^T A v (R,) of the probes.
 
     Each row of weights sums to 1.

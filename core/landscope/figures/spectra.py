@@ -17,6 +17,7 @@ __all__ = [
     "density_figure",
     "density_layout",
     "eigenvalues_figure",
+    "smoothed_figure",
     "waterfall_figure",
     "waterfall_layout",
 ]
@@ -179,6 +180,26 @@ def _per_unit(density: SpectralDensity, values: NDArray[np.float64], scale: floa
     own, at = (signed_log(where, density.scale) for where in (density.grid, values))
     stretch = np.hypot(values, scale) / np.hypot(values, density.scale)
     return np.asarray(stretch * np.interp(at, own, density.density, left=0.0, right=0.0))
+
+
+def smoothed_figure(
+    density: NDArray[np.float64], grid: NDArray[np.float64], colours: Theme, *, floor: float = 1e-7
+) -> go.Figure:
+    """A density (G,) per unit of the eigenvalue over its grid (G,), its axis logarithmic down to `floor`."""
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "xaxis": {"title": {"text": "eigenvalue λ (loss / parameter²)"}},
+            "yaxis": {
+                "title": {"text": "density (parameter² / loss)"},
+                **log_axis(floor, max(float(density.max()), 10 * floor)),
+            },
+            "showlegend": False,
+        }
+    )
+    line = {"width": 1.2, "color": colours.first}
+    figure.add_scatter(x=grid, y=density + floor, mode="lines", line=line, name="density")
+    return figure
 
 
 def eigenvalues_figure(eigenvalues: Eigenvalues, colours: Theme) -> go.Figure:
