@@ -34,7 +34,9 @@ landscope.captions = (() => {
   const provenance = (entry, measurement) => {
     const { provenance: from } = measurement,
       { whole, seconds } = landscope.format;
+    const { residual } = measurement;
     const extra = entry.drawer ? entry.drawer.details(measurement) : [];
+    if (Number.isFinite(residual)) extra.push(`residual ${landscope.format.number(residual, 2)}`);
     return [
       from.step === null ? "" : `step ${whole(from.step)}`,
       from.seconds ? seconds(from.seconds) : "",

@@ -106,7 +106,8 @@ EXPLANATIONS = {
         "descent with learning rate η it is 2/η.",
         "λ max = maxᵥ (vᵀ H v) / (vᵀ v),   H = ∇²L(θ)",
         (
-            "The band is two standard errors either way: the examples it is measured on stand for all others.",
+            "The band is two standard errors either way: the examples it is measured on stand for all others. What the "
+            "iteration left of the eigenvalue's error is below the residual in the small print.",
             "Full-batch training often sharpens until it meets the limit and then hovers there: the edge of stability.",
             "Well below the limit steps are smooth; a jump above it with a spike of the loss is a catapult.",
             "With small mini-batches sharpness settles below the limit.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from landscope.measurements import QuadraticModel, SharpnessMeasures, SpectralDensity
 from landscope.runs import Run, RunWriter, open_run
+from landscope_app.panels import PANELS
 from tests.browser.conftest import HOSTILE, Watcher, opened, until
 from tests.browser.synthetic import measures_at, quadratic_at, sharpness_at, stderr_at
 
@@ -150,6 +152,7 @@ def test_sharpness_has_a_band_of_two_standard_errors(run: Run, shared: tuple[Pag
     assert band["y"][len(steps) : -1] == pytest.approx((values - 2 * errors)[::-1])
     at = steps.tolist().index(800)
     expect(page.locator('[data-readout="sharpness"]')).to_contain_text(f"λ max {values[at]:.1f} ± {errors[at]:.1f}")
+    expect(page.locator('[data-provenance="sharpness"]')).to_contain_text("residual 0.0010 ")
     low, high = page.evaluate(f"{graph('sharpness')}._fullLayout.yaxis.range")
     assert low < 0
     assert high > (values + 2 * errors).max()
@@ -216,7 +219,9 @@ def test_quadratic_model_is_drawn_along_every_direction(run: Run, shared: tuple[
     assert watcher.errors == []
 
 
-def test_hostile_words_of_measurements_are_text(writer: RunWriter, serve: Callable, visit: Callable) -> None:
+def test_what_a_run_has_is_offered_and_hostile_words_are_text(
+    writer: RunWriter, serve: Callable, visit: Callable
+) -> None:
     model, measures = quadratic_at(600, 1000), measures_at(600, 1000)
     count = len(measures.names)
     broken = measures.sam_one_step.copy()
@@ -236,7 +241,10 @@ def test_hostile_words_of_measurements_are_text(writer: RunWriter, serve: Callab
     page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?sharpness=taylor")
     uncovered(page, "sharpness")
     expect(page.locator("#graph-sharpness")).to_contain_text("<img src=x")
-    # Of three views the first has nothing to show, and the others are offered all the same.
+    # A run without a density offers no view of it. Of sharpness the first view has nothing to show, the others have.
+    expect(page.locator('[data-cover="spectrum"]')).to_have_text("not measured in this run")
+    assert page.evaluate("landscope.plan.expects(['density'])") is False
+    expect(page.locator('[data-views="spectrum"]')).to_be_hidden()
     chooser(page, "Sharpness").get_by_text("measures").click()
     table = page.locator('[data-table="sharpness"]')
     expect(table.locator("tbody th").first).to_have_text(HOSTILE)
@@ -250,12 +258,22 @@ def test_hostile_words_of_measurements_are_text(writer: RunWriter, serve: Callab
     assert watcher.errors == []
 
 
-def test_views_that_a_run_has_not_are_not_offered(writer: RunWriter, serve: Callable, visit: Callable) -> None:
-    writer.scalars(0, {"train/loss": 1.0})
-    writer.close("finished")
-    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest")
-    expect(page.locator('[data-cover="spectrum"]')).to_have_text("not measured in this run")
-    assert page.evaluate("landscope.plan.expects(['density'])") is False
-    for name in ("spectrum", "sharpness"):
-        expect(page.locator(f'[data-views="{name}"]')).to_be_hidden()
+def test_of_more_than_three_views_one_is_picked_from_a_list(
+    recorded: Path, serve: Callable, visit: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [
+        replace(panel, views=(*panel.views, *(replace(panel.views[1], name=f"again{i}") for i in range(3))))
+        if panel.name == "spectrum"
+        else panel
+        for panel in PANELS
+    ]
+    monkeypatch.setattr("landscope_app.page.PANELS", more)
+    page, watcher = visit(f"{serve(recorded)}/run/latest?spectrum=again1")
+    chosen = page.get_by_label("View: Hessian spectrum")
+    expect(chosen).to_have_value("again1")
+    assert chosen.locator("option").count() == 5
+    uncovered(page, "spectrum")
+    chosen.select_option(label="now")
+    until(page, f"{graph('spectrum')}.data[0].type === 'scatter'")
+    expect(page).to_have_url(re.compile("/run/latest$"))
     assert watcher.errors == []
