@@ -238,6 +238,7 @@ def test_what_a_run_has_is_offered_and_hostile_words_are_text(
             sam_one_step=broken,
         ),
     )
+    writer.close("finished")
     page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?sharpness=taylor")
     uncovered(page, "sharpness")
     expect(page.locator("#graph-sharpness")).to_contain_text("<img src=x")
