@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscope.embedding.narrowing import narrowed
 from landscope.measurements import Provenance, Similarity
 
 __all__ = ["Metric", "cka", "procrustes", "similarity"]
@@ -149,8 +150,5 @@ def _compact(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean(axis=0)
     if not np.ptp(values, axis=0).any():
         return np.zeros((len(values), 1))
-    if centred.shape[1] <= len(centred):
-        return np.asarray(centred)
-    squares, vectors = torch.linalg.eigh(torch.from_numpy(centred @ centred.T))
-    compact: np.ndarray = (vectors * squares.clamp_min(0).sqrt()).numpy()
+    compact: np.ndarray = narrowed(torch.from_numpy(centred)).numpy()
     return compact

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from landscope.embedding.layers import forward_pass
+from landscope.embedding.narrowing import narrowed
 from landscope.measurements import Contrast
 from landscope.objective import Objective
 
@@ -72,7 +73,7 @@ def contrast_of(features: Tensor, layer: str, labels: np.ndarray | None, views: 
         raise ValueError(f"a contrast needs at least 3 examples, got {n}")
     if not bool(features.isfinite().all()) or (views is not None and not bool(views.isfinite().all())):
         raise ValueError(f"features of layer {layer!r} are not all finite")
-    values = features.double().numpy()
+    values = narrowed(features.double()).numpy()
     units = _units(values)
     cosines = np.clip(units @ units.T, -1, 1)
     once = np.triu_indices(n, 1)
@@ -84,9 +85,9 @@ def contrast_of(features: Tensor, layer: str, labels: np.ndarray | None, views: 
     positive = pairs[same] if same.any() else None
     alignment = float(apart[same].mean()) if same.any() else None
     if views is not None:
-        second = _units(views.double().numpy())
-        positive = np.clip((units * second).sum(axis=1), -1, 1)
-        alignment = float(np.square(units - second).sum(axis=1).mean())
+        first, second = _units(features.double().numpy()), _units(views.double().numpy())
+        positive = np.clip((first * second).sum(axis=1), -1, 1)
+        alignment = float(np.square(first - second).sum(axis=1).mean())
     edges = np.linspace(-1, 1, _BINS + 1)
     several = labels is not None and known and len(np.unique(labels)) > 1
     return {

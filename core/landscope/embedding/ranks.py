@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from landscope.embedding.layers import forward_pass
+from landscope.embedding.narrowing import narrowed
 from landscope.embedding.neighbourhoods import nearest
 from landscope.measurements import Dimension
 from landscope.objective import Objective
@@ -142,12 +143,15 @@ def dimension_of(features: Tensor, layer: str, labels: np.ndarray | None) -> dic
         raise ValueError(f"a dimension needs at least 3 examples, got {n}")
     if not bool(features.isfinite().all()):
         raise ValueError(f"features of layer {layer!r} are not all finite")
-    values = features.double()
+    values = narrowed(features.double())
     singular = torch.linalg.svdvals(values).numpy()
-    eigenvalues = _covariance_eigenvalues(values)
+    spread = bool((features != features[0]).any())
+    eigenvalues = np.zeros(min(n - 1, width))
+    if spread:
+        eigenvalues = torch.linalg.svdvals(values - values.mean(0)).square().numpy()[: len(eigenvalues)] / n
     intrinsic = two_nn(features)
     rank = rankme(singular)
-    alarm = _alarm(rank, n, width, labels, spread=bool((values != values[0]).any()))
+    alarm = _alarm(rank, n, width, labels, spread=spread)
     return {
         "eigenvalues": eigenvalues,
         "effective_rank": rank,
@@ -161,15 +165,6 @@ def dimension_of(features: Tensor, layer: str, labels: np.ndarray | None) -> dic
         "collapsed": bool(alarm),
         "alarm": alarm,
     }
-
-
-def _covariance_eigenvalues(values: Tensor) -> np.ndarray:
-    n, width = values.shape
-    if not bool((values != values[0]).any()):
-        return np.zeros(min(n - 1, width))
-    centred = values - values.mean(0)
-    squares: np.ndarray = torch.linalg.svdvals(centred).square().numpy()[: min(n - 1, width)] / n
-    return squares
 
 
 def _alarm(rank: float, n: int, width: int, labels: np.ndarray | None, *, spread: bool) -> str:

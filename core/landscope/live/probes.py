@@ -86,6 +86,8 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("sharpness/measures", _measures, weight=0.5, gradients=80),
         Probe("quadratic", _quadratic, weight=0.5, gradients=80),
         Probe("embedding", _embedding, weight=0.5, gradients=2),
+        Probe("embedding/umap", _umap, weight=0.4, gradients=20),
+        Probe("geometry", _geometry, weight=0.4, gradients=10),
         Probe("ntk", _Kernel(), weight=0.8, gradients=40),
         Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30),
         Probe("slice/random", _random_slice, weight=0.8, gradients=30),
@@ -165,6 +167,17 @@ class _Kernel:
 def _embedding(watched: Watched) -> Result:
     last = watched.latest.get("embedding")
     return embedding.project(watched.focus, previous=last if isinstance(last, Projection) else None)
+
+
+def _umap(watched: Watched) -> Result:
+    """Laid out from PCA at first: nothing waits for umap-learn to be imported and compiled, here or ever."""
+    last = watched.latest.get("embedding/umap")
+    previous = last if isinstance(last, Projection) else None
+    return embedding.project(watched.focus, method="umap", start="pca", previous=previous)
+
+
+def _geometry(watched: Watched) -> Result:
+    return embedding.geometry(watched.focus)
 
 
 def _slice(watched: Watched, build: Callable[..., Cut], *arguments: Any, **options: Any) -> Iterator[Result]:

@@ -127,3 +127,15 @@ def test_geometry_without_what_collapse_needs(cloud):
         assert np.isfinite(found.uniformity)
     with pytest.raises(ValueError, match="at least 3 examples, got 2"):
         geometry(objective_of(values[:2]))
+
+
+def test_wide_features_of_few_examples_have_the_same_geometry_in_their_own_span():
+    generator = np.random.default_rng(5)
+    narrow = generator.normal(size=(20, 6)) + 1
+    frame, _ = np.linalg.qr(generator.normal(size=(300, 300)))
+    labels = np.arange(20) % 3
+    wide, own = (geometry(objective_of(values, labels)) for values in (narrow @ frame[:6], narrow))
+    assert (wide.features, wide.eigenvalues.shape) == (300, (19,))
+    np.testing.assert_allclose(wide.eigenvalues[:6], own.eigenvalues, rtol=1e-9)
+    for name in ("effective_rank", "intrinsic", "uniformity", "alignment", "separation", "knn_accuracy", "within"):
+        assert getattr(wide, name) == pytest.approx(getattr(own, name), rel=1e-4), name

@@ -86,7 +86,7 @@ def test_everything_promised_is_recorded(watched):
     assert run.head().status == "finished"
     assert {frame.name for frame in run.frames()} >= {
         "slice/random", "slice/trajectory", "density", "ntk", "embedding", "sharpness", "snapshot",
-        "sharpness/measures", "quadratic",
+        "sharpness/measures", "quadratic", "embedding/umap", "geometry",
     }  # fmt: skip
     assert set(run.scalar_names()) >= {
         "train/loss", "test/loss", "train/accuracy", "test/accuracy", "step/loss", "norm/gradient", "norm/weights",
@@ -94,6 +94,7 @@ def test_everything_promised_is_recorded(watched):
         "ntk/drift", "ntk/velocity", "ntk/weights", "ntk/features", "ntk/test_alignment", "ntk/label_energy",
         "sharpness/stderr", "sharpness/measures/sam", "sharpness/measures/trace",
         "sharpness/measures/share_of_the_stability_limit", "quadratic/radius.gradient",
+        "embedding/umap/displacement", "geometry/nc1", "geometry/effective_rank", "geometry/uniformity",
     }  # fmt: skip
     assert not run.events("probe-off")
     assert run.manifest.config["optimizer"]["momentum"] == 0.9
