@@ -176,7 +176,7 @@ landscope.panels = (() => {
     const before = entry.shown && entry.shown.found;
     fetchFrame(entry);
     const now = current(entry);
-    const follows = entry.drawer && !entry.view.through;
+    const follows = entry.drawer && !entry.view.overSteps;
     if (now !== before && (follows || before?.preconditioned !== now?.preconditioned))
       painter.invalidate(entry.panel.name);
     annotate(entry);

@@ -227,6 +227,92 @@ EXPLANATIONS = {
             "Fort et al.: Deep Learning versus Kernel Learning. NeurIPS 2020, arXiv:2010.15110",
         ),
     ),
+    "kernel/laziness": Explanation(
+        "Lazy or rich",
+        "How far the kernel, the features and the weights have left their beginning, and how much the kernel knows of "
+        "the labels. A network whose kernel stays is trained as a linear model is; one whose kernel turns learns "
+        "features.",
+        "kernel: 1 − ⟨K, K₀⟩ / (|K| |K₀|)   features: |H − H₀| / |H₀|   weights: |θ − θ₀| / |θ₀|",
+        (
+            "Weights may move far in a lazy training, and hardly at all in a rich one: what tells is the kernel.",
+            "Alignment is centred on both sides: 0 for a kernel that knows nothing of the classes, 1 for one that is "
+            "theirs. Solid is that of the training examples, dashed that of held-out ones: a gap is memorised.",
+            "Label energy is the share of the labels that lies within the first C − 1 eigenvectors of the kernel, "
+            "which are learnt first.",
+            "Training that is lazy at first and rich later is one account of grokking.",
+        ),
+        (
+            "Chizat, Oyallon, Bach: On Lazy Training in Differentiable Programming. NeurIPS 2019, arXiv:1812.07956",
+            "Kumar, Bordelon, Gershman, Pehlevan: Grokking as the Transition from Lazy to Rich Training Dynamics. "
+            "ICLR 2024, arXiv:2310.06110",
+            "Cortes, Mohri, Rostamizadeh: Algorithms for Learning Kernels Based on Centered Alignment. JMLR 2012",
+        ),
+    ),
+    "kernel/scree": Explanation(
+        "Spectrum of the tangent kernel",
+        "All eigenvalues of the kernel on fixed examples over their rank: thin lines for the steps at which it was "
+        "measured, from the first to the last in the order of the colours, and a thick one for the shown step.",
+        "K uₖ = λₖ uₖ,   λ₁ ≥ λ₂ ≥ …",
+        (
+            "What lies along the first eigenvectors is learnt first, at the rate learning rate × λₖ.",
+            "A straight line is a power law; the steeper, the fewer directions matter.",
+            "Lines that lie on one another: lazy training. Leading eigenvalues that rise out of the others: features, "
+            "often one for each class.",
+        ),
+        (
+            "Jacot, Gabriel, Hongler: Neural Tangent Kernel. NeurIPS 2018, arXiv:1806.07572",
+            "Baratin et al.: Implicit Regularization via Neural Feature Alignment. AISTATS 2021, arXiv:2008.00938",
+        ),
+    ),
+    "kernel/cosines": Explanation(
+        "The tangent kernel as a matrix",
+        "The cosine between the gradients on two examples, averaged over blocks of examples that are ordered by class; "
+        "lines part the classes.",
+        "cos(x, x′) = K(x, x′) / √(K(x, x) K(x′, x′))",
+        (
+            "Where it is 1 a step on the one example is a step on the other, where it is 0 they do not touch each "
+            "other, below it they are at odds.",
+            "At initialisation most networks tell examples apart little, and the matrix is even. Squares along the "
+            "diagonal that appear while training are classes that the network treats as one.",
+        ),
+        (
+            "Fort, Nowak, Jastrzębski, Narayanan: Stiffness. 2019, arXiv:1901.09491",
+            "Jacot, Gabriel, Hongler: Neural Tangent Kernel. NeurIPS 2018, arXiv:1806.07572",
+        ),
+    ),
+    "kernel/modes": Explanation(
+        "Residual along the kernel's modes",
+        "What the network has still to learn, f − y, along the leading eigenvectors of its first kernel: as measured, "
+        "and as it would be if the kernel stayed what it was. For squared errors and plain gradient descent.",
+        "rₖ(t) = rₖ(0) exp(−c λₖ t),   L = (c/2) |f − y|²,   t = learning rate × steps",
+        (
+            "Marks on their dashed line: the training is lazy along that mode.",
+            "Marks that fall faster: the kernel has grown along it. Marks that level off above it: what a fixed kernel "
+            "would have learnt long ago is kept alive, by oscillations at the edge of stability for one.",
+            "Only the leading modes are followed; where nothing is drawn, less than a hundred-thousandth is left.",
+        ),
+        (
+            "Jacot, Gabriel, Hongler: Neural Tangent Kernel. NeurIPS 2018, arXiv:1806.07572",
+            "Arora, Du, Hu, Li, Wang: Fine-Grained Analysis of Optimization and Generalization. ICML 2019, "
+            "arXiv:1901.08584",
+        ),
+    ),
+    "kernel/linearised": Explanation(
+        "The linearised network",
+        "Each output of the network on some examples, and above it what the network that is linear in its weights "
+        "would say at the same weights: its value and slope are those of the beginning.",
+        "f_lin(x) = f(x; θ₀) + ∇f(x; θ₀) · (θ − θ₀)",
+        (
+            "On the dashed diagonal both agree, as they do as long as training is lazy.",
+            "“Off by” is the distance between both, in units of the way that the network's outputs have gone.",
+            "Both losses are at the present weights. The linear network is not trained on its own: its loss says what "
+            "these weights are worth to it.",
+        ),
+        (
+            "Lee et al.: Wide Neural Networks of Any Depth Evolve as Linear Models. NeurIPS 2019, arXiv:1902.06720",
+            "Fort et al.: Deep Learning versus Kernel Learning. NeurIPS 2020, arXiv:2010.15110",
+        ),
+    ),
     "embedding": Explanation(
         "Feature geometry",
         "The features of one layer on fixed examples, projected to the plane and turned so that each frame lies as "

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from landscope.figures import template
 from landscope.figures.surfaces import space_layout
-from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades
+from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades, signed
 from landscope_app import ids
 from landscope_app.api import ROOT
 from landscope_app.controls import choice, code_block
@@ -147,4 +147,5 @@ def _looks(colours: Theme) -> dict[str, Any]:
         "cyclic": cyclic(360, lightness=0.62 if colours.name == "light" else 0.74),
         "sequential": sequential(12, colours),
         "shades": shades(colours),
+        "signed": signed(colours),
     }

@@ -15,6 +15,15 @@ gradient = ls.landscape.gradient_direction(objective)
 update = ls.landscape.moment_directions(objective, optimizer)[-1]
 ls.landscape.slice2d(objective, torch.stack([gradient, update])).figure()"""
 
+LAZINESS = """start = ls.kernel.moment(objective, theta=path[0])  # path (T, P): earlier weights
+ls.kernel.laziness(ls.kernel.moment(objective), start).figure()"""
+
+MODES = """from torch.nn.functional import mse_loss, one_hot
+
+squared = objective.with_loss(lambda f, y: mse_loss(f, one_hot(y, f.shape[1]).to(f)))
+times = [0.1 * step for step in range(len(path))]  # learning rate times steps; path (T, P): earlier weights
+ls.kernel.eigenmodes(squared, path, times, leading=8).figure()"""
+
 PANELS = (
     Panel(
         "landscape",
@@ -157,6 +166,62 @@ PANELS = (
                 ),
                 frames=("ntk",),
                 live=("ls.kernel.ntk(objective).figure()",),
+            ),
+            lines(
+                "laziness",
+                "how lazy the training is",
+                "Lazy training stays near zero above; below, what the kernel knows.",
+                (("movement (share of the start)", "auto"), ("label alignment", "linear")),
+                label="lazy or rich",
+                series=(
+                    Series("ntk/drift", "kernel", "first"),
+                    Series("ntk/features", "features", "second", dash="dash"),
+                    Series("ntk/weights", "weights", "third", dash="dot"),
+                    Series("ntk/alignment", "train", "first", row=2),
+                    Series("ntk/test_alignment", "test", "second", dash="dash", row=2),
+                    Series("ntk/label_energy", "label energy", "third", dash="dot", row=2),
+                ),
+                frames=("ntk",),
+                live=(LAZINESS,),
+            ),
+            View(
+                "scree",
+                "the kernel's spectrum",
+                "All eigenvalues by rank, of every step and of the shown one.",
+                lambda colours: plain_layout("rank", "kernel eigenvalue", colours),
+                drawer="scree",
+                through="kernel_history_figure",
+                ranked=True,
+                frames=("ntk",),
+                live=("ls.kernel.ntk(objective).figure()",),
+            ),
+            View(
+                "cosines",
+                "the kernel",
+                "How alike the gradients on two examples are, class by class.",
+                lambda colours: plain_layout("example (by class)", "example (by class)", colours),
+                label="matrix",
+                drawer="cosines",
+                frames=("ntk",),
+                live=('ls.kernel.ntk(objective).figure(style="cosines")',),
+            ),
+            View(
+                "modes",
+                "the residual along the kernel's modes",
+                "What is left to learn, beside a fixed kernel's prediction.",
+                lambda colours: plain_layout("time (learning rate × steps)", "residual |uₖ · (f − y)|", colours),
+                drawer="modes",
+                frames=("modes",),
+                live=(MODES,),
+            ),
+            View(
+                "linearised",
+                "the linearised network",
+                "On the diagonal, the network is what its first kernel makes of it.",
+                lambda colours: plain_layout("output of the network", "output, linearised at the start", colours),
+                drawer="linearised",
+                frames=("linearised",),
+                live=("ls.kernel.linearised(objective, path[0]).figure()  # path (T, P): earlier weights",),
             ),
         ),
     ),

@@ -54,6 +54,7 @@ class View:
         label: What the panel's chooser calls it; its name where not given.
         drawer: Name of the script that draws it; empty for lines over the steps.
         through: Name in `landscope.figures` of what draws all its frames over the steps; empty where one is drawn.
+        ranked: Whether that drawing has another horizontal axis than the steps.
         frames: Names of the measurements it draws, or takes its provenance from.
         live: Python that measures it anew, of `objective`: one call, or one for each of its frames.
         probes: Names of the probes behind it, as in `probe-off` events; those of its frames where not given.
@@ -68,6 +69,7 @@ class View:
     label: str = ""
     drawer: str = ""
     through: str = ""
+    ranked: bool = False
     frames: tuple[str, ...] = ()
     live: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
@@ -84,7 +86,7 @@ class View:
             "layout": {key: value for key, value in self.axes(LIGHT).items() if key != "template"},
             "drawer": self.drawer,
             "through": bool(self.through),
-            "overSteps": bool(self.through) or not self.drawer,
+            "overSteps": not self.drawer or (bool(self.through) and not self.ranked),
             "frames": list(self.frames),
             "probes": list(self.probes or self.frames),
             "series": [vars(line) for line in self.series],

@@ -34,7 +34,7 @@ RECORDED = {
     "density/eigenvalue.*",
     "ntk/eigenvalue.*",
     "ntk/effective_rank",
-    "ntk/alignment",
+    *(f"ntk/{name}" for name in ("alignment", "test_alignment", "label_energy", "drift", "features", "weights")),
 }
 
 

@@ -16,6 +16,8 @@ import numpy as np
 
 from landscope.measurements import (
     NTK,
+    Eigenmodes,
+    Linearisation,
     Measurement,
     Projection,
     Provenance,
@@ -246,6 +248,7 @@ def kernel_at(step: int, steps: int) -> NTK:
     """A spectrum that decays as a power; its leading values grow while features are learned."""
     rank = np.arange(1, 65)
     values = 40 * rank**-1.4 * (1 + 5 * step / steps * (rank < 11))
+    done = 1 - float(np.exp(-3 * step / steps))
     return NTK(
         provenance=source("empirical kernel, trace over outputs", step, 0.3, gradients=64),
         eigenvalues=np.sort(values)[::-1],
@@ -253,6 +256,55 @@ def kernel_at(step: int, steps: int) -> NTK:
         outputs=10,
         effective_rank=float(values.sum() ** 2 / (values**2).sum()),
         alignment=0.08 + 0.6 * (1 - float(np.exp(-3 * step / steps))),
+        movement={
+            "drift": np.array(0.3 * done),
+            "features": np.array(1.2 * done),
+            "weights": np.array(0.5 * done),
+            "test_alignment": np.array(0.07 + 0.5 * done),
+            "label_energy": np.array(0.2 + 0.7 * done),
+        },
+        cosines=cosines_at(done),
+        borders=(12.0, 32.0),
+    )
+
+
+def cosines_at(done: float) -> np.ndarray:
+    """Three classes of 12, 20 and 16 blocks, that come to be treated as one each."""
+    classes = np.repeat([0, 1, 2], [12, 20, 16])
+    same = classes[:, None] == classes[None, :]
+    return np.where(same, 0.3 + 0.5 * done, 0.3 - 0.4 * done).astype(np.float32)
+
+
+def modes_at(step: int, steps: int) -> Eigenmodes:
+    """Residuals that decay as predicted at first, and then no further."""
+    times = np.concatenate([[0.0], np.geomspace(0.1, 0.1 + 10 * step / steps, 12)])
+    eigenvalues = 2.0 / np.arange(1, 5)
+    start = np.array([4.0, -2.0, 1.0, 0.5])
+    predicted = start * np.exp(-0.5 * np.outer(times, eigenvalues))
+    return Eigenmodes(
+        provenance=source("residuals along the leading eigenvectors of the initial kernel", step, 0.02, forwards=1),
+        eigenvalues=eigenvalues,
+        rate=0.5,
+        times=times,
+        residuals=predicted + 0.01 * np.sign(start) * times[:, None],
+        predicted=predicted,
+    )
+
+
+def linearised_at(step: int, steps: int) -> Linearisation:
+    """Three outputs of forty examples, further and further from what is linear."""
+    rng = np.random.default_rng(3)
+    initial = rng.normal(size=(40, 3)).astype(np.float32)
+    moved = (step / steps * rng.normal(size=(40, 3))).astype(np.float32)
+    return Linearisation(
+        provenance=source("linearisation in the weights", step, 0.02),
+        initial=initial,
+        actual=initial + 2 * moved,
+        linearised=initial + 2 * moved - moved**2,
+        loss=0.9 - 0.5 * step / steps,
+        linearised_loss=0.9 - 0.3 * step / steps,
+        distance=6.0 * step / steps,
+        labels=np.arange(40) % 3,
     )
 
 
@@ -302,6 +354,8 @@ def frames_at(step: int, steps: int, classes: int, rng: np.random.Generator) -> 
     yield "quadratic", quadratic_at(step, steps)
     yield "sharpness/measures", measures_at(step, steps)
     yield "ntk", kernel_at(step, steps)
+    yield "modes", modes_at(step, steps)
+    yield "linearised", linearised_at(step, steps)
     yield "embedding", embedding_at(step, steps, classes)
     yield (
         "sharpness",

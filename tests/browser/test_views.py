@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from landscope.measurements import QuadraticModel, SharpnessMeasures, SpectralDensity
+from landscope.measurements import NTK, Eigenmodes, Linearisation, QuadraticModel, SharpnessMeasures, SpectralDensity
 from landscope.runs import Run, RunWriter, open_run
 from landscope_app.panels import PANELS
 from tests.browser.conftest import HOSTILE, Watcher, opened, until
@@ -216,6 +216,60 @@ def test_quadratic_model_is_drawn_along_every_direction(run: Run, shared: tuple[
     assert 0 < len(held) < len(model.radii)
     assert [shape[0] for shape in shapes] == ["x" if index == 0 else f"x{index + 1}" for index, _ in held]
     assert [shape[1:] for shape in shapes] == [pytest.approx([-radius, radius]) for _, radius in held]
+    assert watcher.errors == []
+
+
+def test_kernel_views_draw_their_measurements(run: Run, shared: tuple[Page, Watcher]) -> None:
+    page, watcher = shared
+    page.evaluate("landscope.view.set({ step: 800 })")
+    chosen, drawn = page.get_by_label("View: Tangent kernel"), graph("kernel")
+
+    def show(label: str) -> list[dict[str, Any]]:
+        chosen.select_option(label=label)
+        uncovered(page, "kernel")
+        expect(page.locator('[data-provenance="kernel"]')).to_contain_text("step 800 ")
+        traces: list[dict[str, Any]] = page.evaluate(
+            f"{drawn}.data.map(({{ name, x, y, z }}) => ({{ name, x, y, z }}))"
+        )
+        return traces
+
+    laziness = {trace["name"]: trace["y"] for trace in show("lazy or rich")}
+    assert laziness["features"] == pytest.approx(run.scalars("ntk/features")[1])
+    assert laziness["test"] == pytest.approx(run.scalars("ntk/test_alignment")[1])
+
+    kernel, steps = run.measurement("ntk", 800), [frame.step for frame in run.frames("ntk")]
+    assert isinstance(kernel, NTK)
+    chosen.select_option(label="scree")
+    until(page, f"{drawn}.data.length === {len(steps) + 1}")
+    shown = page.evaluate(f"(({{ x, y }}) => ({{ x, y }}))({drawn}.data.at(-1))")
+    assert shown["y"] == pytest.approx(kernel.eigenvalues[np.array(shown["x"]) - 1])
+    expect(page.locator('[data-cursor="kernel"]')).to_be_hidden()  # ranks are no steps
+
+    (heat,) = show("matrix")
+    assert kernel.cosines is not None
+    assert np.array(heat["z"]) == pytest.approx(kernel.cosines)
+    assert page.evaluate(f"{drawn}.layout.shapes.length") == 4
+
+    modes = run.measurement("modes", 800)
+    assert isinstance(modes, Eigenmodes)
+    traces = show("modes")
+    assert len(traces) == 2 * len(modes.eigenvalues)
+    for mode, (predicted, measured) in enumerate(zip(traces[::2], traces[1::2], strict=True)):
+        assert measured["x"] == pytest.approx(modes.times[1:])
+        assert measured["y"] == pytest.approx(abs(modes.residuals[1:, mode]))
+        law = abs(modes.residuals[0, mode]) * np.exp(-modes.rate * modes.eigenvalues[mode] * np.array(predicted["x"]))
+        assert predicted["y"] == pytest.approx(law)
+    expect(page.locator('[data-readout="kernel"]')).to_contain_text(f"off by {100 * modes.error:.0f} %")
+
+    pair = run.measurement("linearised", 800)
+    assert isinstance(pair, Linearisation)
+    marks = show("linearised")[1:]
+    assert sum(len(trace["x"]) for trace in marks) == pair.actual.size
+    right = np.arange(len(pair.actual)), pair.labels
+    assert marks[1]["x"] == pytest.approx(pair.actual[right])
+    assert marks[1]["y"] == pytest.approx(pair.linearised[right])
+    expect(page.locator('[data-readout="kernel"]')).to_contain_text(f"off by {100 * pair.error:.0f} %")
+    chosen.select_option(label="history")
     assert watcher.errors == []
 
 

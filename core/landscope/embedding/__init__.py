@@ -3,7 +3,6 @@
 from landscope.embedding.comparison import cka, procrustes, similarity
 from landscope.embedding.contrasts import contrast
 from landscope.embedding.fourier import token_spectrum
-from landscope.embedding.inputs import shown
 from landscope.embedding.layers import Features, features, layerwise
 from landscope.embedding.modular_addition import progress_measures
 from landscope.embedding.neighbourhoods import continuity, trustworthiness
@@ -27,7 +26,6 @@ __all__ = [
     "progress_measures",
     "project",
     "rankme",
-    "shown",
     "similarity",
     "token_spectrum",
     "trustworthiness",

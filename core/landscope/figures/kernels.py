@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from landscope.figures.scales import log_axis
-from landscope.figures.theme import HEIGHT, Theme, sequential, template
+from landscope.figures.theme import HEIGHT, Theme, sequential, signed, template
 from landscope.measurements import (
     NTK,
     Eigenmodes,
@@ -43,14 +43,15 @@ def kernel_figure(ntk: NTK, colours: Theme, *, style: str = "spectrum") -> go.Fi
         ntk: The kernel.
         colours: The theme.
         style: "spectrum" for the positive eigenvalues over their rank, both logarithmic; "matrix" for the Gram matrix,
-            ordered by class; "layers" for each layer's share of the trace.
+            ordered by class; "cosines" for that of gradients of length one, by blocks of examples; "layers" for each
+            layer's share of the trace.
 
     Raises:
         ValueError: if the style is none of these, or the kernel lacks what it shows.
     """
-    builders = {"spectrum": _spectrum, "matrix": _matrix, "layers": _layers}
+    builders = {"spectrum": _spectrum, "matrix": _matrix, "cosines": _cosines, "layers": _layers}
     if style not in builders:
-        raise ValueError(f'style must be "spectrum", "matrix" or "layers", got {style!r}')
+        raise ValueError(f'style must be "spectrum", "matrix", "cosines" or "layers", got {style!r}')
     return builders[style](ntk, colours)
 
 
@@ -135,6 +136,35 @@ def _matrix(ntk: NTK, colours: Theme) -> go.Figure:
             line = {"color": colours.surface, "width": 1}
             figure.add_hline(edge, line=line)
             figure.add_vline(edge, line=line)
+    return figure
+
+
+def _cosines(ntk: NTK, colours: Theme) -> go.Figure:
+    """Lines part the classes."""
+    if ntk.cosines is None:
+        raise ValueError("every gradient is zero, so that there is no cosine between two of them")
+    axis = {"title": {"text": "block of examples" + (" (by class)" if ntk.borders else "")}, "showgrid": False}
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "title": {"text": f"cosine between gradients, {ntk.gram_kind} kernel"},
+            "xaxis": axis,
+            "yaxis": {**axis, "autorange": "reversed", "scaleanchor": "x"},
+        }
+    )
+    figure.add_heatmap(
+        z=ntk.cosines,
+        zmin=-1,
+        zmax=1,
+        colorscale=signed(colours),
+        colorbar={"title": {"text": "cosine (no unit)", "side": "right"}},
+        hovertemplate="%{x}, %{y}<br>%{z:.3f}<extra></extra>",
+        name="cosine",
+    )
+    for border in ntk.borders:
+        line = {"color": colours.text, "width": 0.6}
+        figure.add_hline(border - 0.5, line=line)
+        figure.add_vline(border - 0.5, line=line)
     return figure
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "cyclic",
     "sequential",
     "shades",
+    "signed",
     "template",
     "theme",
 ]
@@ -231,6 +232,12 @@ def sequential(count: int, colours: Theme) -> list[str]:
 def shades(colours: Theme) -> list[tuple[float, str]]:
     """A colour scale of one hue, from nothing to much: background, first series, text."""
     return [(0.0, colours.surface), (0.8, colours.first), (1.0, colours.text)]
+
+
+def signed(colours: Theme) -> list[tuple[float, str]]:
+    """A colour scale of two hues about zero: second series below, background, first series above, text at its end."""
+    dark = blend(colours.second, colours.text, 0.6), blend(colours.first, colours.text, 0.6)
+    return [(0.0, dark[0]), (0.25, colours.second), (0.5, colours.surface), (0.75, colours.first), (1.0, dark[1])]
 
 
 def _triple(text: str) -> tuple[float, ...]:

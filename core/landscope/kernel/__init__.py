@@ -1,7 +1,7 @@
 """The empirical neural tangent kernel: its Gram matrix, its spectrum, and what it says of a training."""
 
 from landscope.kernel.empirical import ntk
-from landscope.kernel.function_space import eigenmodes, kernel_regression, linearised
+from landscope.kernel.function_space import ResidualModes, eigenmodes, kernel_regression, linearised
 from landscope.kernel.gauss_newton import ggn_eigenvalues
 from landscope.kernel.infinite_width import InfiniteKernels, infinite_width
 from landscope.kernel.laziness import Moment, laziness, moment
@@ -18,6 +18,7 @@ __all__ = [
     "KernelMachine",
     "Moment",
     "Parametrisation",
+    "ResidualModes",
     "alignment",
     "effective_rank",
     "eigenmodes",

@@ -14,7 +14,7 @@ from landscope.batches import Batches
 from landscope.derivatives import accumulator
 from landscope.kernel.graphs import recorded, terms_of
 from landscope.kernel.rows import gram_of_rows, layer_of
-from landscope.kernel.spectrum import alignment, effective_rank, label_gram
+from landscope.kernel.spectrum import alignment, block_cosines, class_borders, effective_rank, label_gram
 from landscope.kernel.structured import gram_of_uses
 from landscope.kernel.sums import Sums
 from landscope.measurements import NTK
@@ -111,6 +111,8 @@ def ntk(
             alignment=None if classes is None else alignment(small, label_gram(classes)),
             layer_names=tuple(found.layers),
             layer_shares=None if layers is None else layers.trace(axis1=1, axis2=2) / matrix.trace(),
+            cosines=block_cosines(small, classes),
+            borders=class_borders(small, classes),
             gram=matrix,
             layer_grams=layers,
             labels=classes,

@@ -10,14 +10,64 @@ from torch import Tensor
 
 from landscope.kernel.empirical import Kind, grams, rows_of
 from landscope.kernel.gauss_newton import output_curvature
-from landscope.kernel.operators import jacobian_products
-from landscope.measurements import Eigenmodes, KernelRegression, Linearisation
+from landscope.kernel.operators import jacobian_products, leading_eigenvalues
+from landscope.measurements import Eigenmodes, KernelRegression, Linearisation, Provenance
 from landscope.objective import Objective
 
-__all__ = ["eigenmodes", "kernel_regression", "linearised"]
+__all__ = ["ResidualModes", "eigenmodes", "kernel_regression", "linearised"]
 
 
-def eigenmodes(objective: Objective, thetas: Tensor | Sequence[Tensor], times: Sequence[float]) -> Eigenmodes:
+class ResidualModes:
+    """The residual f - y of a squared loss along the eigenvectors of the full kernel at one place, (m,) of them.
+
+    Args:
+        objective: The training objective; it must be the one descended upon, with all its examples.
+        theta: (P,) where the kernel is taken: the beginning.
+        leading: Follow so many leading modes alone, found by products with the kernel, which is never formed; all of
+            them, from the whole matrix, by default.
+
+    Attributes:
+        eigenvalues: (m,) of the kernel there, descending.
+        rate: The constant c of L = (c/2) |f - y|^2.
+
+    Raises:
+        ValueError: if the loss is not squared.
+    """
+
+    def __init__(self, objective: Objective, theta: Tensor, *, leading: int | None = None) -> None:
+        self._objective = objective
+        with objective.measuring():
+            self.rate, target = _squared_loss(objective, theta)
+            self._target = target.ravel()
+            if leading is None:
+                values, vectors = torch.linalg.eigh(grams([objective], theta=theta, kind="full").whole)
+                self.eigenvalues, self._vectors = values.flip(0).cpu().numpy(), vectors.flip(1).cpu().numpy()
+            else:
+                found = leading_eigenvalues(objective, leading, theta=theta)
+                assert found.vectors is not None
+                self.eigenvalues, self._vectors = found.values, found.vectors.T
+
+    def residual(self, theta: Tensor) -> np.ndarray:
+        """u_k . (f - y) at theta, (m,)."""
+        along: np.ndarray = (_outputs(self._objective, theta).ravel() - self._target) @ self._vectors
+        return along
+
+    def beside_prediction(self, provenance: Provenance, times: Sequence[float], residuals: np.ndarray) -> Eigenmodes:
+        """Residuals (S, m) at S times, those at the beginning first, beside r_k(0) exp(-c lambda_k t)."""
+        moments = np.asarray(times, dtype=np.float64)
+        return Eigenmodes(
+            provenance=provenance,
+            eigenvalues=self.eigenvalues,
+            rate=self.rate,
+            times=moments,
+            residuals=residuals,
+            predicted=residuals[0] * np.exp(-self.rate * np.outer(moments - moments[0], self.eigenvalues)),
+        )
+
+
+def eigenmodes(
+    objective: Objective, thetas: Tensor | Sequence[Tensor], times: Sequence[float], *, leading: int | None = None
+) -> Eigenmodes:
     """The residual of a squared loss along the initial kernel's eigenvectors, beside r_k(0) exp(-c lambda_k t).
 
     Gradient flow of L = (c/2) |f - y|^2 moves the outputs by df/dt = -c Theta (f - y), so that with a kernel Theta that
@@ -28,6 +78,7 @@ def eigenmodes(objective: Objective, thetas: Tensor | Sequence[Tensor], times: S
         objective: The training objective; it must be the one descended upon, with all its examples.
         thetas: (S, P) the weights along the training, those at the beginning first.
         times: (S,) learning rate times number of steps.
+        leading: So many leading modes alone, for kernels too large to be formed; all by default.
 
     Raises:
         ValueError: if the loss is not squared, or the lengths differ.
@@ -35,20 +86,10 @@ def eigenmodes(objective: Objective, thetas: Tensor | Sequence[Tensor], times: S
     if len(thetas) != len(times) or len(thetas) < 2:
         raise ValueError(f"eigenmodes needs two moments at least and a time for each, got {len(thetas)}, {len(times)}")
     with objective.measuring() as meter:
-        start = thetas[0]
-        found = grams([objective], theta=start, kind="full")
-        rate, target = _squared_loss(objective, start)
-        values, vectors = torch.linalg.eigh(found.whole)
-        values, vectors = values.flip(0).cpu().numpy(), vectors.flip(1).cpu().numpy()
-        residuals = np.stack([_outputs(objective, theta).ravel() - target.ravel() for theta in thetas]) @ vectors
-        moments = np.asarray(times, dtype=np.float64)
-        return Eigenmodes(
-            provenance=meter.provenance("residuals along the initial kernel's eigenvectors"),
-            eigenvalues=values,
-            rate=rate,
-            times=moments,
-            residuals=residuals,
-            predicted=residuals[0] * np.exp(-rate * np.outer(moments - moments[0], values)),
+        modes = ResidualModes(objective, thetas[0], leading=leading)
+        residuals = np.stack([modes.residual(theta) for theta in thetas])
+        return modes.beside_prediction(
+            meter.provenance("residuals along the initial kernel's eigenvectors"), times, residuals
         )
 
 

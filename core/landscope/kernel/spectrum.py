@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["alignment", "centred", "effective_rank", "label_gram"]
+__all__ = ["alignment", "block_cosines", "centred", "class_borders", "effective_rank", "label_gram"]
 
 
 def effective_rank(eigenvalues: np.ndarray) -> float:
@@ -50,3 +50,45 @@ def centred(gram: np.ndarray) -> np.ndarray:
     rows = gram.astype(np.float64) - gram.mean(axis=0, keepdims=True, dtype=np.float64)
     result: np.ndarray = rows - rows.mean(axis=1, keepdims=True)
     return result
+
+
+def block_cosines(gram: np.ndarray, labels: np.ndarray | None, blocks: int = 64) -> np.ndarray | None:
+    """K_ij / sqrt(K_ii K_jj) (b, b), averaged over at most `blocks` blocks of examples ordered by class.
+
+    The cosine between the gradients on two examples: how far a step on the one is a step on the other. Examples whose
+    gradient is zero are left out.
+
+    Args:
+        gram: (n, n) symmetric, with one row for each example.
+        labels: (n,) classes; None keeps the order.
+        blocks: Most rows of the result.
+
+    Returns:
+        The block means, float32; None where every gradient is zero.
+    """
+    order = _order(gram, labels)
+    if not len(order):
+        return None
+    lengths = np.sqrt(np.diag(gram)[order])
+    cosines = gram[np.ix_(order, order)] / np.outer(lengths, lengths)
+    edges = np.linspace(0, len(order), min(blocks, len(order)) + 1).round().astype(int)
+    sums = np.add.reduceat(np.add.reduceat(cosines, edges[:-1], axis=0), edges[:-1], axis=1)
+    sizes = np.diff(edges)
+    means: np.ndarray = (sums / np.outer(sizes, sizes)).astype(np.float32)
+    return means
+
+
+def class_borders(gram: np.ndarray, labels: np.ndarray | None, blocks: int = 64) -> tuple[float, ...]:
+    """Where the classes of `block_cosines` border on one another, from 0 to its number of blocks."""
+    if labels is None:
+        return ()
+    ordered = labels[_order(gram, labels)]
+    inner = np.flatnonzero(np.diff(ordered)) + 1
+    return tuple(float(place) * min(blocks, len(ordered)) / len(ordered) for place in inner)
+
+
+def _order(gram: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """Examples with a gradient, by class."""
+    order = np.arange(len(gram)) if labels is None else np.argsort(labels, kind="stable")
+    kept: np.ndarray = order[np.diag(gram)[order] > 0]
+    return kept

@@ -3,55 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
-from landscope import curvature, embedding, kernel, landscape
+from landscope import curvature, embedding, landscape
 from landscope.dynamics import norms
 from landscope.landscape.cuts import Cut
-from landscope.live.trajectory import Trajectory
+from landscope.live.kernel_probes import Linearised, TangentKernel
+from landscope.live.watched import Watched
 from landscope.measurements import Measurement, Projection, Sharpness, Slice2D
-from landscope.objective import Objective
 
 __all__ = ["Probe", "Watched", "default_probes"]
 
 
 _SLICE_POINTS = 17
 _SLOT = 0.1  # seconds of a slice at a time
-# The trace over outputs costs a backward pass for each of them; beyond this many, their sum stands for them.
-_MOST_OUTPUTS = 128
-
-
-@dataclass
-class Watched:
-    """What a probe may look at.
-
-    Attributes:
-        train: The training objective.
-        test: The held-out objective, if there is one.
-        focus: The training objective on the examples that curvature, kernel and embedding use.
-        sketch: The training objective on the fewer examples that slices use, which evaluate it hundreds of times.
-        held_out: The held-out objective on as many, if there is one.
-        optimizer: The optimiser, if it is known.
-        trajectory: The path of the weights.
-        step: Optimiser steps taken.
-        latest: Each probe's last measurement, for warm starts and for keeping a picture's orientation.
-    """
-
-    train: Objective
-    test: Objective | None
-    focus: Objective
-    sketch: Objective
-    held_out: Objective | None
-    optimizer: Optimizer | None
-    trajectory: Trajectory
-    step: int = 0
-    latest: dict[str, Measurement] = field(default_factory=dict)
 
 
 Result = Measurement | Mapping[str, float] | None
@@ -88,8 +57,8 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("embedding", _embedding, weight=0.5, gradients=2),
         Probe("embedding/umap", _umap, weight=0.4, gradients=20),
         Probe("geometry", _geometry, weight=0.4, gradients=10),
-        Probe("examples", _examples, weight=0.05, gradients=1),
-        Probe("ntk", _Kernel(), weight=0.8, gradients=40),
+        Probe("ntk", TangentKernel(), weight=0.8, gradients=40),
+        Probe("linearised", Linearised(), weight=0.3, gradients=8),
         Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30),
         Probe("slice/random", _random_slice, weight=0.8, gradients=30),
         Probe("slice/hessian", _hessian_slice, weight=1.0, gradients=120),
@@ -145,26 +114,6 @@ def _density(watched: Watched) -> Result:
     )
 
 
-class _Kernel:
-    """The kernel on the same examples every time, held against the first one of the training and the one before."""
-
-    def __init__(self) -> None:
-        self._start: kernel.Moment | None = None
-        self._last: kernel.Moment | None = None
-
-    def __call__(self, watched: Watched) -> Result:
-        few = watched.focus.sample(2)
-        outputs = few.outputs().numel() // few.examples
-        kind: Literal["trace", "pseudo"] = "trace" if outputs <= _MOST_OUTPUTS else "pseudo"
-        now = kernel.moment(watched.focus, kind=kind, step=watched.step)
-        test = None if watched.held_out is None else kernel.ntk(watched.held_out, kind=kind)
-        self._start = self._start or now
-        movement = kernel.laziness(now, self._start, last=self._last, test=test).scalars()
-        self._last = now
-        known = {name: np.array(value) for name, value in movement.items() if name != "alignment"}
-        return now.kernel.replaced(movement=known)
-
-
 def _embedding(watched: Watched) -> Result:
     last = watched.latest.get("embedding")
     return embedding.project(watched.focus, previous=last if isinstance(last, Projection) else None)
@@ -179,11 +128,6 @@ def _umap(watched: Watched) -> Result:
 
 def _geometry(watched: Watched) -> Result:
     return embedding.geometry(watched.focus)
-
-
-def _examples(watched: Watched) -> Result:
-    """Once: what is behind the points of the embedding."""
-    return None if "examples" in watched.latest else embedding.shown(watched.focus)
 
 
 def _slice(watched: Watched, build: Callable[..., Cut], *arguments: Any, **options: Any) -> Iterator[Result]:

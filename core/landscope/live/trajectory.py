@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -50,6 +52,10 @@ class Trajectory:
             self.steps = [self.steps[index] for index in kept]
             self.losses = [self.losses[index] for index in kept]
             self._thetas = [self._thetas[index] for index in kept]
+
+    def snapshots(self) -> Iterator[tuple[int, Tensor]]:
+        """Each step with its snapshot (P,), on the CPU."""
+        yield from zip(self.steps, self._thetas, strict=True)
 
     def path(self, device: torch.device) -> Tensor:
         """The snapshots as a matrix (T, P)."""

@@ -131,7 +131,7 @@ class Eigenmodes(Measurement):
     learning rate times the number of steps.
 
     Attributes:
-        eigenvalues: (m,) of the full kernel at the beginning, descending.
+        eigenvalues: (m,) of the full kernel at the beginning, descending; all, or the leading ones.
         rate: The constant c: 2 / (n C) for the mean over n examples and C outputs, 1 / n for the mean of halved sums.
         times: (S,) t.
         residuals: (S, m) u_k . (f - y).

@@ -9,7 +9,7 @@ import numpy as np
 
 from landscope.measurements.base import Measurement, not_stored
 
-__all__ = ["NTK", "Collapse", "Examples", "Projection"]
+__all__ = ["NTK", "Collapse", "Projection"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,6 +27,9 @@ class NTK(Measurement):
         layer_names: The layers; empty unless they were asked for.
         layer_shares: (L,) each layer's share of the kernel's trace; None likewise.
         movement: The scalars of `Laziness` but the alignment, by name, where a training is followed; else empty.
+        cosines: (b, b) K_ij / sqrt(K_ii K_jj), averaged over blocks of examples in the order of their classes; None
+            where no gradient is other than zero.
+        borders: Where in those blocks the classes border on one another, from 0 to b; empty without classes.
         gram: (m, m) the kernel itself; not kept in a run's store.
         layer_grams: (L, m, m) each layer's part of it, which sum to it; not kept in a run's store.
         labels: (n,) the probe examples' classes; not kept in a run's store.
@@ -41,6 +44,8 @@ class NTK(Measurement):
     layer_names: tuple[str, ...] = ()
     layer_shares: np.ndarray | None = None
     movement: dict[str, np.ndarray] = field(default_factory=dict)
+    cosines: np.ndarray | None = None
+    borders: tuple[float, ...] = ()
     gram: np.ndarray | None = not_stored()
     layer_grams: np.ndarray | None = not_stored()
     labels: np.ndarray | None = not_stored()
@@ -147,24 +152,6 @@ class Projection(Measurement):
             "feature_displacement": self.feature_displacement,
         }
         return {name: score for name, score in scores.items() if score is not None}
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Examples(Measurement):
-    """What is behind the points of a projection.
-
-    Attributes:
-        positions: (n,) the position of each example in the objective's data, increasing.
-        labels: (n,) its class, -1 where there is none.
-        thumbnails: (n, h, w, 1 or 3) bytes; None where inputs are no images.
-        texts: Text of each example; empty where inputs are no tokens.
-    """
-
-    kind: ClassVar[str] = "examples"
-    positions: np.ndarray
-    labels: np.ndarray
-    thumbnails: np.ndarray | None = None
-    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

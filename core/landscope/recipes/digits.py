@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from landscope.live import watch
-from landscope.live.probes import default_probes
+from landscope.live.kernel_probes import Modes
+from landscope.live.probes import Probe, default_probes
 from landscope.recipes.descent import descend, device
 
 __all__ = ["Config", "digits", "small_cnn", "squared_error", "train"]
@@ -91,10 +92,16 @@ def train(config: Config, runs: Path) -> None:
         optimizer=optimizer,
         overhead=config.overhead,
         examples=1024,
-        probes=[replace(p, weight=_SHARPNESS) if p.name == "sharpness" else p for p in default_probes()],
+        probes=_probes(),
         total_steps=config.steps,
         recipe="digits",
         config=vars(config),
         runs=runs,
     )
     descend(scope, model, squared_error, training, optimizer, steps=config.steps)
+
+
+def _probes() -> list[Probe]:
+    """The usual ones, the sharpness above all, and the residual along the kernel's modes, as its loss is squared."""
+    usual = [replace(p, weight=_SHARPNESS) if p.name == "sharpness" else p for p in default_probes()]
+    return [*usual, Probe("modes", Modes(), weight=0.4, gradients=300)]

@@ -90,7 +90,7 @@ def test_layers():
 
 
 def test_what_cannot_be_drawn_says_so():
-    with pytest.raises(ValueError, match='style must be "spectrum", "matrix" or "layers"'):
+    with pytest.raises(ValueError, match='style must be "spectrum", "matrix", "cosines" or "layers"'):
         figure(kernel(), style="tree")
     with pytest.raises(ValueError, match="no Gram matrix"):
         figure(kernel().replaced(gram=None), style="matrix")
@@ -118,3 +118,13 @@ def test_the_fitted_line_goes_through_the_eigenvalues():
     line = figure(laws).data[1]
     np.testing.assert_allclose(line.y, np.arange(2.0, 11) ** -2)
     assert "best training error" in figure(laws).layout.title.text
+
+
+def test_cosines_are_drawn_on_one_scale_with_the_classes_parted():
+    measured = kernel().replaced(cosines=np.array([[1, -0.5], [-0.5, 1]], np.float32), borders=(1.5,))
+    drawn = figure(measured, style="cosines")
+    np.testing.assert_array_equal(drawn.data[0].z, measured.cosines)
+    assert (drawn.data[0].zmin, drawn.data[0].zmax) == (-1, 1)
+    assert [shape.x0 for shape in drawn.layout.shapes if shape.x0 == shape.x1] == [1.0]
+    with pytest.raises(ValueError, match="every gradient is zero"):
+        figure(kernel(), style="cosines")

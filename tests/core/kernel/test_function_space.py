@@ -51,6 +51,19 @@ def test_a_network_that_learns_features_does_not():
     assert found.error > 0.1
 
 
+def test_leading_modes_are_the_first_of_all():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2))
+    objective = objective_with(model, nn.MSELoss(), lambda n: torch.randn(n, 2).double())
+    thetas = descended(objective, 0.1, (0, 10, 30))
+    every = eigenmodes(objective, thetas, [0, 1, 3])
+    leading = eigenmodes(objective, thetas, [0, 1, 3], leading=3)
+    np.testing.assert_allclose(leading.eigenvalues, every.eigenvalues[:3], rtol=1e-3)
+    assert leading.rate == every.rate
+    np.testing.assert_allclose(abs(leading.residuals), abs(every.residuals[:, :3]), atol=1e-2)
+    np.testing.assert_allclose(abs(leading.predicted), abs(every.predicted[:, :3]), atol=1e-2)
+
+
 def test_only_squared_losses_have_such_modes():
     objective = objective_with(nn.Linear(4, 3), nn.CrossEntropyLoss(), lambda n: torch.arange(n) % 3)
     with pytest.raises(ValueError, match="squared loss alone"):

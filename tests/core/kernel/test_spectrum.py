@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from landscope.kernel import alignment, effective_rank
-from landscope.kernel.spectrum import label_gram
+from landscope.kernel.spectrum import block_cosines, class_borders, label_gram
 
 
 @pytest.fixture
@@ -62,3 +62,22 @@ def test_effective_rank():
     assert effective_rank(np.array([5.0, 0.0])) == pytest.approx(1)
     assert effective_rank(np.array([3.0, 1.0])) == pytest.approx(16 / 10)
     assert effective_rank(np.zeros(4)) == 0
+
+
+def test_cosines_are_those_of_the_gradients_block_by_block():
+    gradients = np.random.default_rng(1).normal(size=(12, 5))
+    gradients[[3, 7]] = 0
+    labels = np.array([2, 0, 1, 1, 0, 2, 2, 0, 1, 0, 0, 2])
+    kept = [i for label in range(3) for i in range(12) if labels[i] == label and i not in (3, 7)]
+    unit = gradients[kept] / np.linalg.norm(gradients[kept], axis=1, keepdims=True)
+    gram = gradients @ gradients.T
+    np.testing.assert_allclose(block_cosines(gram, labels), unit @ unit.T, atol=1e-6)
+    assert class_borders(gram, labels) == (4, 6)
+    # Blocks of two: means of four cosines each.
+    means = (unit @ unit.T).reshape(5, 2, 5, 2).mean((1, 3))
+    np.testing.assert_allclose(block_cosines(gram, labels, blocks=5), means, atol=1e-6)
+    assert class_borders(gram, labels, blocks=5) == (2, 3)
+    np.testing.assert_allclose(block_cosines(1e-30 * gram, labels), unit @ unit.T, atol=1e-6)
+    assert block_cosines(gram, None).shape == (10, 10)
+    assert class_borders(gram, None) == ()
+    assert block_cosines(np.zeros((4, 4)), None) is None

@@ -1,0 +1,124 @@
+"""Probes of the tangent kernel: how it moves, and the network beside what a kernel that stayed would make of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+from torch.optim import SGD
+
+from landscope import kernel
+from landscope.live.watched import Watched
+from landscope.measurements import NTK, Eigenmodes, Linearisation
+
+__all__ = ["Linearised", "Modes", "TangentKernel"]
+
+# The trace over outputs costs a backward pass for each of them; beyond this many, their sum stands for them.
+_MOST_TRACED = 128
+_MOST_OUTPUTS = 2048  # in one picture
+_MOST_TIMES = 128
+
+
+class TangentKernel:
+    """The kernel on the same examples every time, held against the first one of the training and the one before."""
+
+    def __init__(self) -> None:
+        self._start: kernel.Moment | None = None
+        self._last: kernel.Moment | None = None
+
+    def __call__(self, watched: Watched) -> NTK:
+        """The present kernel, with how far it has moved."""
+        few = watched.focus.sample(2)
+        outputs = few.outputs().numel() // few.examples
+        kind: Literal["trace", "pseudo"] = "trace" if outputs <= _MOST_TRACED else "pseudo"
+        now = kernel.moment(watched.focus, kind=kind, step=watched.step)
+        test = None if watched.held_out is None else kernel.ntk(watched.held_out, kind=kind)
+        self._start = self._start or now
+        movement = kernel.laziness(now, self._start, last=self._last, test=test).scalars()
+        self._last = now
+        known = {name: np.array(value) for name, value in movement.items() if name != "alignment"}
+        return now.kernel.replaced(movement=known)
+
+
+class Linearised:
+    """The network beside its linearisation at the weights at which this was first asked, on a few training examples."""
+
+    def __init__(self) -> None:
+        self._start: Tensor | None = None
+
+    def __call__(self, watched: Watched) -> Linearisation:
+        """The present outputs of both.
+
+        Raises:
+            ValueError: if a single example has too many outputs to be shown.
+        """
+        pair = watched.sketch.sample(2)
+        width = pair.outputs().numel() // pair.examples
+        if width > _MOST_OUTPUTS:
+            raise ValueError(
+                f"the linearised network is shown for at most {_MOST_OUTPUTS:,} outputs of an example, got {width:,}; "
+                "ls.kernel.linearised measures it on a few examples"
+            )
+        few = watched.sketch.sample(_MOST_OUTPUTS // width)
+        if self._start is None:
+            self._start = few.theta().cpu()
+        found = kernel.linearised(few, self._start.to(few.layout.device))
+        arrays = {name: getattr(found, name).astype(np.float32) for name in ("initial", "actual", "linearised")}
+        return found.replaced(**arrays)
+
+
+class Modes:
+    """The residual along the leading eigenvectors of the first kernel, through a training by plain gradient descent.
+
+    Measured at the present weights and at those that the path keeps, which has the first steps, when most happens. The
+    learning rate is taken to be the present one since the last time this was asked; with momentum b a step counts as
+    1 / (1 - b) steps.
+
+    Args:
+        leading: How many modes to follow.
+    """
+
+    def __init__(self, leading: int = 8) -> None:
+        self._leading = leading
+        self._modes: kernel.ResidualModes | None = None
+        self._residuals: dict[int, tuple[float, np.ndarray]] = {}  # by step, with its time
+
+    def __call__(self, watched: Watched) -> Eigenmodes:
+        """All residuals so far beside what the first kernel predicts of them.
+
+        Raises:
+            ValueError: if the training is none that a kernel predicts: by another optimiser than SGD, with a loss that
+                is not squared, or on more examples than are measured.
+        """
+        objective, pace = watched.focus, _pace(watched)
+        with objective.measuring() as meter:
+            if self._modes is None:
+                if objective.examples < watched.train.examples:
+                    raise ValueError(
+                        f"a kernel predicts training on the examples it is taken on, and these are "
+                        f"{objective.examples} of {watched.train.examples}; watch with examples= as many"
+                    )
+                self._modes = kernel.ResidualModes(objective, objective.theta(), leading=self._leading)
+            before = max(self._residuals, default=0)
+            began = self._residuals[before][0] if self._residuals else 0.0
+            for step, theta in (*watched.trajectory.snapshots(), (watched.step, objective.theta())):
+                if step > before or not self._residuals:
+                    self._residuals[step] = began + pace * (step - before), self._modes.residual(theta)
+            steps = sorted(self._residuals)
+            if len(steps) > _MOST_TIMES:
+                kept = np.unique(np.geomspace(1, len(steps), _MOST_TIMES).astype(int)) - 1
+                self._residuals = {steps[index]: self._residuals[steps[index]] for index in kept}
+            times, residuals = zip(*self._residuals.values(), strict=True)
+            provenance = meter.provenance("residuals along the leading eigenvectors of the initial kernel")
+            return self._modes.beside_prediction(provenance, times, np.stack(residuals))
+
+
+def _pace(watched: Watched) -> float:
+    """The time of gradient flow that a step of plain descent takes."""
+    optimizer = watched.optimizer
+    if not isinstance(optimizer, SGD) or len(optimizer.param_groups) > 1:
+        found = "no optimiser" if optimizer is None else type(optimizer).__name__
+        raise ValueError(f"a kernel predicts training by SGD with one group of parameters, got {found}")
+    (group,) = optimizer.param_groups
+    return float(group["lr"]) / (1 - float(group["momentum"]))

@@ -1,0 +1,40 @@
+"""What a probe may look at: the watched model as objectives, its optimiser, its path, and what was measured last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch.optim import Optimizer
+
+from landscope.live.trajectory import Trajectory
+from landscope.measurements import Measurement
+from landscope.objective import Objective
+
+__all__ = ["Watched"]
+
+
+@dataclass
+class Watched:
+    """What a probe may look at.
+
+    Attributes:
+        train: The training objective.
+        test: The held-out objective, if there is one.
+        focus: The training objective on the examples that curvature, kernel and embedding use.
+        sketch: The training objective on the fewer examples that slices use, which evaluate it hundreds of times.
+        held_out: The held-out objective on as many, if there is one.
+        optimizer: The optimiser, if it is known.
+        trajectory: The path of the weights.
+        step: Optimiser steps taken.
+        latest: Each probe's last measurement, for warm starts and for keeping a picture's orientation.
+    """
+
+    train: Objective
+    test: Objective | None
+    focus: Objective
+    sketch: Objective
+    held_out: Objective | None
+    optimizer: Optimizer | None
+    trajectory: Trajectory
+    step: int = 0
+    latest: dict[str, Measurement] = field(default_factory=dict)
