@@ -17,12 +17,13 @@ from torch.nn.functional import cross_entropy, relu
 
 import landscope as ls
 from benchmarks.cases import Transformer
-from benchmarks.timing import timed
+from benchmarks.timing import interleaved, timed
 from landscope.kernel.empirical import Kind, grams
 
 __all__ = ["large", "small"]
 
 _CLASSES = 10
+_LONG = 15.0  # seconds
 
 
 def small(device: str, points: int) -> Iterator[dict[str, Any]]:
@@ -111,26 +112,23 @@ def _row(
     network: str, model: nn.Module, x: Tensor, kind: Kind, peer: Callable[[], Tensor] | None, title: str,
     goal: float | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Ours and the peer by turns, three times where that takes no minute, with the memory of a first call of each."""
+    """Ours and the peer by turns, three times, with the memory of a first call of each; long calls are not repeated."""
     labels = torch.zeros(len(x), dtype=torch.long, device=x.device)
     objective = ls.Objective(model, cross_entropy, (x, labels), batch_size=32).sample(len(x))
 
     def ours() -> Tensor:
         return grams([objective], kind=kind).whole
 
-    found, ours_mb = _peak(ours)
-    error = peer_mb = peer_s = None
-    times: dict[str, list[float]] = {"ours": [], "peer": []}
+    (found, ours_mb), first = timed(lambda: _peak(ours))
+    calls, times, error, peer_mb = {"ours": ours}, {"ours": first.on(x.device.type)}, None, None
     if peer is not None:
-        expected, peer_mb = _peak(peer)
+        (expected, peer_mb), first = timed(lambda: _peak(peer))
+        calls["peer"], times["peer"] = peer, first.on(x.device.type)
         error = float((found - expected.reshape(found.shape)).norm() / expected.norm())
-    device = x.device.type
-    while len(times["ours"]) < 3 and sum(times["ours"] + times["peer"]) < 60:
-        times["ours"].append(timed(ours)[1].on(device))
-        if peer is not None:
-            times["peer"].append(timed(peer)[1].on(device))
-    ours_s = sorted(times["ours"])[len(times["ours"]) // 2]
-    peer_s = sorted(times["peer"])[len(times["peer"]) // 2] if peer is not None else goal
+    short = {name: call for name, call in calls.items() if times[name] < _LONG}
+    _, seconds, rounds = interleaved(short, budget=_LONG)
+    times |= {name: of_call.on(x.device.type) for name, of_call in seconds.items()}
+    ours_s, peer_s = times["ours"], times.get("peer", goal)
     return {
         "network": network,
         "kind": kind,
@@ -143,7 +141,7 @@ def _row(
         "peer_mb": peer_mb,
         "examples": len(x),
         "parameters": objective.layout.size,
-        "repeats": len(times["ours"]),
+        "repeats": rounds,
     }
 
 

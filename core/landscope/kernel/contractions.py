@@ -103,7 +103,7 @@ class Outer:
 
     Args:
         inputs: (n, T, q).
-        bias: Whether a 1 is appended to each input, for a bias.
+        bias: Whether the gradient by a bias belongs to it, which is the sum of the slopes.
         paired: Whether outputs are paired.
     """
 
@@ -115,12 +115,14 @@ class Outer:
         """As the protocol says."""
         (all_slopes,) = slopes
         n, _, outputs, p = all_slopes.shape
-        width = self._inputs.shape[-1] + self._bias
-        slab = max(1, BUDGET // (n * outputs * width))
+        slab = max(1, BUDGET // (n * outputs * self._inputs.shape[-1]))
         for start in range(0, p, slab):
-            gradients = self._gradients(all_slopes[..., start : start + slab])  # (n, k, slab, q)
-            rows = gradients.flatten(0, 1).flatten(1) if self._paired else gradients.flatten(1)
-            self._gram = _with_products(self._gram, rows)
+            some = all_slopes[..., start : start + slab]
+            rows = self._gradients(some.flatten(2))
+            self._gram = _with_products(self._gram, rows.reshape(n * outputs, -1) if self._paired else rows.flatten(1))
+            if self._bias:
+                rows = some.sum(1)
+                self._gram = _with_products(self._gram, rows.flatten(0, 1) if self._paired else rows.flatten(1))
 
     def add_to(self, total: Tensor) -> None:
         """As the protocol says."""
@@ -128,17 +130,16 @@ class Outer:
         total += self._gram
 
     def _gradients(self, slopes: Tensor) -> Tensor:
-        n, _, outputs, slab = slopes.shape
-        width, bias = self._inputs.shape[-1], self._bias
-        result = slopes.new_empty(n, outputs * slab, width + bias)
-        together = n if isinstance(self._inputs, Tensor) else max(1, BUDGET // (self._inputs.shape[1] * width))
+        """(n, k p, q) for slopes (n, T, k p)."""
+        if isinstance(self._inputs, Tensor):
+            return torch.bmm(slopes.mT, self._inputs.to(slopes.dtype))
+        n, positions, width = self._inputs.shape
+        result = slopes.new_empty(n, slopes.shape[2], width)
+        together = max(1, BUDGET // (positions * width))
         for start in range(0, n, together):
             chunk = slice(start, start + together)
-            some = slopes[chunk].flatten(2)
-            result[chunk, :, :width] = torch.bmm(some.mT, self._inputs[chunk].to(some.dtype))
-            if bias:
-                result[chunk, :, width] = some.sum(1)
-        return result.view(n, outputs, slab, width + bias)
+            torch.bmm(slopes[chunk].mT, self._inputs[chunk].to(slopes.dtype), out=result[chunk])
+        return result
 
 
 class Lookup:

@@ -140,9 +140,7 @@ def _slopes(graphs: Sequence[Graph], items: Sequence[_Item], together: int) -> I
         return
     for outputs in torch.arange(graphs[0].output.shape[1]).split(together):
         single = [_slopes_of_output(graphs, items, output) for output in outputs.tolist()]
-        yield [
-            [torch.stack(parts, dim=2) for parts in zip(*of_item, strict=True)] for of_item in zip(*single, strict=True)
-        ]
+        yield [[_stacked(parts) for parts in zip(*of_item, strict=True)] for of_item in zip(*single, strict=True)]
 
 
 def _slopes_of_output(graphs: Sequence[Graph], items: Sequence[_Item], output: int) -> list[list[Tensor]]:
@@ -158,6 +156,13 @@ def _slopes_of_output(graphs: Sequence[Graph], items: Sequence[_Item], output: i
         [part for own in parts for part in own] if isinstance(item.contraction, Formed) else [_joined(parts, fill=0)]
         for parts, item in zip(pieces, items, strict=True)
     ]
+
+
+def _stacked(slopes: Sequence[Tensor]) -> Tensor:
+    """Slopes (n, T, p) of k outputs as (n, T, k, p), laid out as they are: a convolution's run over positions last."""
+    if slopes[0].stride(1) == 1:
+        return torch.stack([one.mT for one in slopes], dim=1).permute(0, 3, 1, 2)
+    return torch.stack(list(slopes), dim=2)
 
 
 def _joined(pieces: Sequence[Sequence[Tensor]], fill: int) -> Tensor:
