@@ -170,8 +170,8 @@ PANELS = (
             lines(
                 "laziness",
                 "how lazy the training is",
-                "Lazy training stays near zero above; below, what the kernel knows.",
-                (("movement (share of the start)", "auto"), ("label alignment", "linear")),
+                "Near zero above is lazy; below, what the kernel knows.",
+                (("movement (share)", "auto"), ("label alignment", "linear")),
                 label="lazy or rich",
                 series=(
                     Series("ntk/drift", "kernel", "first"),
@@ -187,7 +187,7 @@ PANELS = (
             View(
                 "scree",
                 "the kernel's spectrum",
-                "All eigenvalues by rank, of every step and of the shown one.",
+                "Eigenvalues by rank; thick is the shown step.",
                 lambda colours: plain_layout("rank", "kernel eigenvalue", colours),
                 drawer="scree",
                 through="kernel_history_figure",
@@ -198,7 +198,7 @@ PANELS = (
             View(
                 "cosines",
                 "the kernel",
-                "How alike the gradients on two examples are, class by class.",
+                "How alike the gradients of two examples are.",
                 lambda colours: plain_layout("example (by class)", "example (by class)", colours),
                 label="matrix",
                 drawer="cosines",
@@ -217,7 +217,7 @@ PANELS = (
             View(
                 "linearised",
                 "the linearised network",
-                "On the diagonal, the network is what its first kernel makes of it.",
+                "On the diagonal the network is lazy.",
                 lambda colours: plain_layout("output of the network", "output, linearised at the start", colours),
                 drawer="linearised",
                 frames=("linearised",),
