@@ -13,7 +13,6 @@ from torch.utils._pytree import tree_leaves
 
 from landscope.batches import take, to_device
 from landscope.evaluation import Loss
-from landscope.landscape.readings import joined
 from landscope.objective import Objective
 from landscope.points import REFUSALS
 
@@ -21,9 +20,11 @@ __all__ = ["divisible", "lasting"]
 
 logger = logging.getLogger(__name__)
 
+_FEW = 15  # an odd number, so that a model that pairs neighbours shows itself
+
 
 def divisible(objective: Objective, named: Mapping[str, Tensor], output: Any) -> bool:
-    """Whether the first batch's outputs are those of its two halves, one behind the other.
+    """Whether the first batch's outputs are those of its first and last examples, where these are evaluated alone.
 
     Args:
         objective: Whose model and data.
@@ -35,12 +36,13 @@ def divisible(objective: Objective, named: Mapping[str, Tensor], output: Any) ->
     whole = all(isinstance(leaf, Tensor) and leaf.shape[:1] == (size,) for leaf in leaves)
     if objective.batch_norm != "eval" or size < 2 or not whole:
         return False
+    few = min(size // 2, _FEW)
     try:
-        halves = [
-            objective.function(named, take(batch, rows, size)) for rows in (slice(0, size // 2), slice(size // 2, size))
-        ]
-        pairs = zip(tree_leaves(joined(halves, 0)), leaves, strict=True)
-        return all(_equal(half, one) for half, one in pairs)
+        for rows in (slice(0, few), slice(size - few, size)):
+            alone = tree_leaves(objective.function(named, take(batch, rows, size)))
+            if not all(_equal(part, leaf[rows]) for part, leaf in zip(alone, leaves, strict=True)):
+                return False
+        return True
     except (*REFUSALS, AssertionError) as reason:
         logger.info("batches are evaluated whole: they cannot be divided (%s)", reason)
         return False
@@ -79,11 +81,13 @@ def lasting(
     return same
 
 
-def _equal(half: Tensor, whole: Tensor) -> bool:
+def _equal(part: Tensor, whole: Tensor) -> bool:
     """Whether two ways to one output differ by no more than rounding."""
     if not whole.is_floating_point():
-        return torch.equal(half, whole)
+        return torch.equal(part, whole)
     # Convolutions on a GPU round to ten bits unless told otherwise.
     tolerance = max(torch.finfo(whole.dtype).eps ** 0.6, 1e-3 if whole.is_cuda else 0.0)
     scale = float(whole.abs().max()) if whole.numel() else 0.0
-    return bool(torch.allclose(half, whole, rtol=0, atol=tolerance * scale, equal_nan=True))
+    return part.shape == whole.shape and bool(
+        torch.allclose(part, whole, rtol=0, atol=tolerance * scale, equal_nan=True)
+    )

@@ -5,27 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from math import ceil
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_leaves, tree_map
 
 from landscope.batches import take
 from landscope.derivatives import accumulator
 from landscope.evaluation import Loss, vmapped
 from landscope.landscape.assumptions import divisible, lasting
+from landscope.landscape.example_losses import NotAMeanError
 from landscope.landscape.first_layers import FirstLayers
 from landscope.landscape.linear_calls import LinearCall, replaying
 from landscope.landscape.memory import channels_last, has_images, keep_freed_memory
-from landscope.landscape.plans import Plan
-from landscope.landscape.pooling import SlicedPooling
-from landscope.landscape.readings import Reader, joined, stacked
+from landscope.landscape.plans import CACHE, Plan, Room
+from landscope.landscape.readings import Part, Reader, joined, stacked
 from landscope.landscape.surveys import Survey, survey
+from landscope.landscape.value_kernels import fast_kernels
 from landscope.objective import Objective
 from landscope.points import REFUSALS
 
@@ -39,20 +40,13 @@ MEMORY = 2**29
 _FEWEST_COLUMNS = 3
 # With more terms than this, sharing them gains for certain.
 _MANY_COLUMNS = 64
-# A tensor that a forward pass works on is about this small a part of what it holds at once.
-_TENSORS_HELD = 4
+_BYTES_A_WEIGHT = 12  # in float64, and as they are
 # Calling torch costs some milliseconds a point; a CPU's point that takes longer than this gains nothing by company.
 _SLOW = 0.03
 # A way of evaluating must be this much faster than the best so far to be taken.
 _GAIN = 0.95
-_TILE = 32
-_TRIAL = 8
-_ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
-_CACHE = 5 * 2**19  # bytes of a layer's outputs that stay in a processor's cache
-_FEWEST_ROWS = 16
+_TILE, _TRIAL = 32, 8
 _TOGETHER = ((8, 32), (8, 64, 512))  # worth trying on a CPU, and on a GPU
-
-
 _REFUSALS = (*REFUSALS, AssertionError)
 
 # What was found best for a model and so many examples, so that the next picture begins with that.
@@ -104,6 +98,14 @@ class PlaneEvaluator:
             self._separable = not self._by_definition and divisible(objective, self._corners[0], outputs[0])
             self._survey, self._calls, self._row_bytes = self._surveyed()
             self._pools = self._survey.pools
+        self._room = Room(
+            memory=memory,
+            batch=max(objective.batches.sizes),
+            row_bytes=self._row_bytes,
+            weight_bytes=_BYTES_A_WEIGHT * layout.size,
+            separable=self._separable,
+            cached=layout.device.type == "cpu",
+        )
         # In float64 where that is affordable, and otherwise as they came, to be widened parameter by parameter.
         self._exact = accumulator(centre)
         affordable = 8 * len(vectors) * layout.size <= memory // 4
@@ -146,6 +148,9 @@ class PlaneEvaluator:
                     self._prepare(plan)
                     began = self._clock() if trial else 0.0
                     found = self._evaluate(points, plan)
+                except NotAMeanError as reason:
+                    self._reader.by_definition(reason)
+                    continue
                 except _REFUSALS as reason:
                     if plan == self._plan and not self._give_up(plan):
                         raise
@@ -182,8 +187,8 @@ class PlaneEvaluator:
     def _first_and_last(self) -> list[Plan]:
         """What is likely to be best, to begin with, and what to fall back on."""
         images = has_images(self.objective.batches.items[0]) and self.objective.layout.device.type == "cpu"
-        likely = Plan(rows=self._cached_rows(1), reuse=bool(self._calls), channels_last=images)
-        return [likely, Plan(rows=self._most_rows())]
+        likely = Plan(rows=self._room.cached_rows(1), reuse=bool(self._calls), channels_last=images)
+        return [likely, Plan(rows=self._room.most_rows)]
 
     def _give_up(self, plan: Plan) -> bool:
         """Has the way taken so far replaced by a plainer one; whether there is one."""
@@ -194,13 +199,8 @@ class PlaneEvaluator:
         self._candidates, self._waiting = self._race(), None
         return True
 
-    @contextmanager
-    def _fast_kernels(self) -> Iterator[None]:
-        """Within, operators may take the kernels that have no second derivative, which values do not need."""
-        sliced = self._pools and self.objective.layout.device.type == "cpu"
-        pooling = SlicedPooling() if sliced else nullcontext()
-        with sdpa_kernel(_ATTENTION), pooling:
-            yield
+    def _fast_kernels(self) -> AbstractContextManager[None]:
+        return fast_kernels(sliced=self._pools and self.objective.layout.device.type == "cpu")
 
     # Finding the way
 
@@ -226,7 +226,7 @@ class PlaneEvaluator:
 
         if has_images(self.objective.batches.items[0]):
             yield from better(replace(best, channels_last=not best.channels_last))
-        cached, most = self._cached_rows(1), self._most_rows()
+        cached, most = self._room.cached_rows(1), self._room.most_rows
         if cached != most:
             yield from better(replace(best, rows=most if best.rows == cached else cached))
         if self._calls and min(call.columns for call in self._calls.values()) < _MANY_COLUMNS:
@@ -234,8 +234,8 @@ class PlaneEvaluator:
         device = self.objective.layout.device
         if device.type != "cpu" or seconds < _SLOW:
             for together in _TOGETHER[device.type == "cuda"]:
-                candidate = replace(best, together=together, rows=self._cached_rows(together))
-                if together <= self._most_together(candidate):
+                candidate = replace(best, together=together, rows=self._room.cached_rows(together))
+                if together <= self._room.most_together(candidate.rows):
                     yield from better(candidate)
         self._plan = best
         _plans[self.objective.model][self._kind()] = best
@@ -247,37 +247,14 @@ class PlaneEvaluator:
         data = objective.batches.sizes, objective.batch_norm, objective.layout, self._row_bytes, self._output_bytes
         return *data, self.memory, len(self._corners), self._by_definition, self._separable, frozenset(self._calls)
 
-    def _most_rows(self) -> int | None:
-        """Examples that fit the memory at one point; None where whole batches do."""
-        if not self._separable:
-            return None
-        most = max(1, self.memory // (2 * _TENSORS_HELD * max(self._row_bytes, 1)))
-        return most if most < self._largest_batch() else None
-
-    def _cached_rows(self, together: int) -> int | None:
-        """Examples whose activations at so many points stay in the processor's cache; None where whole batches do."""
-        if self.objective.layout.device.type != "cpu" or not self._separable:
-            return self._most_rows()
-        rows = max(_FEWEST_ROWS, _CACHE // max(self._row_bytes * together, 1))
-        most = min(rows, self._most_rows() or rows)
-        return most if most < self._largest_batch() else None
-
-    def _most_together(self, plan: Plan) -> int:
-        rows = min(plan.rows or self._largest_batch(), self._largest_batch())
-        each = _TENSORS_HELD * self._row_bytes * rows + 12 * self.objective.layout.size
-        return self.memory // (2 * max(each, 1))
-
     def _tile(self, plan: Plan) -> int:
         """Points whose outputs and weights are held at once."""
         if plan.together > 1:
             return plan.together
         if plan.rows is None and len(self.objective.batches.items) == 1 and not plan.reuse:
             return 1
-        each = 12 * self.objective.layout.size + self._output_bytes
+        each = _BYTES_A_WEIGHT * self.objective.layout.size + self._output_bytes
         return max(1, min(_TILE, self.memory // (4 * max(each, 1))))
-
-    def _largest_batch(self) -> int:
-        return max(self.objective.batches.sizes)
 
     # What the model is like
 
@@ -317,13 +294,34 @@ class PlaneEvaluator:
         needed = self._needed(plan)
         weights = self._weights(coordinates, needed)
         readings = self._reader.empty(len(coordinates), coordinates)
+        # Large outputs are read while they are still in the cache, and small ones many at once.
+        apart = self._reader.divisible and len(coordinates) * self._output_bytes > CACHE
         for number, (batch, size) in enumerate(objective.batches_on_device()):
-            pieces = [
-                self._outputs(piece, key, coordinates, weights, plan)
-                for key, piece in self._pieces(number, batch, size, plan)
-            ]
-            readings.add(number, joined(pieces, 1), batch, size)
+            parts = self._parts(number, batch, size, coordinates, weights, plan, apart=apart)
+            if not apart:
+                everything = slice(0, len(coordinates)), slice(0, size)
+                parts = iter([Part(*everything, joined([part.outputs for part in parts], 1), batch)])
+            readings.add(number, parts)
         return readings.found()
+
+    def _parts(
+        self,
+        number: int,
+        batch: Any,
+        size: int,
+        coordinates: Tensor,
+        weights: Mapping[str, Tensor],
+        plan: Plan,
+        *,
+        apart: bool,
+    ) -> Iterator[Part]:
+        """Outputs on a batch: on each piece of it, and if they are to be `apart`, at each point evaluated alone."""
+        step = 1 if apart and plan.together == 1 else len(coordinates)
+        for rows, piece in self._pieces(batch, size, plan):
+            for start in range(0, len(coordinates), step):
+                points = slice(start, start + step)
+                here = coordinates[points], {name: values[points] for name, values in weights.items()}
+                yield Part(points, rows, self._outputs(piece, (number, rows.start), *here, plan), piece)
 
     def _one_by_one(self, coordinates: Tensor) -> dict[str, Tensor]:
         """Each batch's output is read before the next is computed; batch statistics are computed anew at each point."""
@@ -333,7 +331,8 @@ class PlaneEvaluator:
             readings = self._reader.empty(1, coordinates)
             named = {name: values[point] for name, values in weights.items()}
             for number, (batch, output) in enumerate(self.objective.forward(named)):
-                readings.add(number, stacked([output]), batch, self.objective.batches.sizes[number])
+                rows = slice(0, self.objective.batches.sizes[number])
+                readings.add(number, [Part(slice(0, 1), rows, stacked([output]), batch)])
             points.append(readings.found())
         return {name: torch.cat([found[name] for found in points]) for name in points[0]}
 
@@ -350,11 +349,13 @@ class PlaneEvaluator:
             for name in names
         }
 
-    def _pieces(self, number: int, batch: Any, size: int, plan: Plan) -> Iterator[tuple[tuple[int, int], Any]]:
-        rows = plan.rows or size
-        for start in range(0, size, rows):
-            piece = batch if rows >= size else take(batch, slice(start, min(start + rows, size)), size)
-            yield (number, start), tree_map(channels_last, piece) if plan.channels_last else piece
+    def _pieces(self, batch: Any, size: int, plan: Plan) -> Iterator[tuple[slice, Any]]:
+        count = ceil(size / (plan.rows or size))
+        step = ceil(size / count)  # of one size, so that none is too small to be worth a call
+        for start in range(0, size, step):
+            rows = slice(start, min(start + step, size))
+            piece = batch if step >= size else take(batch, rows, size)
+            yield rows, tree_map(channels_last, piece) if plan.channels_last else piece
 
     def _outputs(
         self, piece: Any, key: tuple[int, int], coordinates: Tensor, weights: Mapping[str, Tensor], plan: Plan
@@ -381,12 +382,12 @@ class PlaneEvaluator:
         self._first = {}
         held = 0
         for number, (batch, size) in enumerate(self.objective.batches_on_device()):
-            for key, piece in self._pieces(number, batch, size, plan):
-                found = self._first_layers(piece, key, plan)
+            for rows, piece in self._pieces(batch, size, plan):
+                found = self._first_layers(piece, (number, rows.start), plan)
                 held += found.nbytes
                 if held > self.memory // 2:
                     return
-                self._first[key] = found
+                self._first[number, rows.start] = found
 
     def _first_layers(self, piece: Any, key: tuple[int, int], plan: Plan) -> FirstLayers:
         return self._first.get(key) or FirstLayers.of(

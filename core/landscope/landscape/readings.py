@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from landscope.derivatives import accumulator
 from landscope.evaluation import Loss, per_example, vmapped
+from landscope.landscape.example_losses import NotAMeanError, element_losses, in_order
 from landscope.landscape.samples import SamplingErrors
 from landscope.objective import Objective
 from landscope.points import REFUSALS
 
-__all__ = ["Reader", "Readings", "joined", "stacked"]
+__all__ = ["Part", "Reader", "Readings", "joined", "stacked"]
 
 logger = logging.getLogger(__name__)
 
 ExampleLoss = Callable[[Any, Any, int], Tensor]
 
-_NONE: dict[str, Any] = {"reduction": "none"}
 # A loss is a plain mean over examples if its value is the mean of single examples' losses to this relative accuracy.
 _PLAIN = 1e-4
+
+
+@dataclass(frozen=True)
+class Part:
+    """Outputs on some examples of a batch at some of G points.
+
+    Attributes:
+        points: Which of the points.
+        rows: Which of the examples.
+        outputs: The model's outputs, tensors (points, rows, ...).
+        batch: These examples as a batch.
+    """
+
+    points: slice
+    rows: slice
+    outputs: Any
+    batch: Any
 
 
 class Reader:
@@ -47,10 +62,12 @@ class Reader:
         self.objective = objective
         self.metrics = dict(metrics)
         self.labels: Sequence[int] = ()
+        self._classes: Sequence[Tensor] = ()
         if per_class:
             found = objective.labels()
             assert found is not None
             self.labels = found.unique().tolist()
+            self._classes = found.to(objective.layout.device).split(list(objective.batches.sizes))
         self._wanted = errors or per_class
         self._examples: ExampleLoss | None = None
         self._exact = False
@@ -66,6 +83,11 @@ class Reader:
         """Whether it is the mean of `examples` everywhere, as torch's own losses are."""
         return self._exact
 
+    @property
+    def divisible(self) -> bool:
+        """Whether parts of a batch may be read one by one."""
+        return self.exact and not self.metrics
+
     def examples(self, output: Any, target: Any, size: int) -> Tensor:
         """The loss of each example of a batch, (n,)."""
         assert self._examples is not None
@@ -79,17 +101,16 @@ class Reader:
         """
         if not self._wanted:
             return
-        for candidate in (_unreduced(self.objective.loss), functools.partial(per_example, self.objective.loss)):
-            if candidate is None:
-                continue
+        for function in (element_losses, per_example):
+            candidate = functools.partial(function, self.objective.loss)
             try:
-                losses = self._losses(candidate, outputs)
+                losses = self._losses(candidate, outputs, ordered=function is per_example)
             except (TypeError, *REFUSALS) as reason:
-                logger.info("losses of single examples cannot be had (%s)", reason)
+                logger.info("losses of single examples cannot be had by %s (%s)", function.__name__, reason)
                 continue
             if losses is not None:
                 self._examples, self._centre = candidate, losses
-                self._exact = not isinstance(candidate, functools.partial)
+                self._exact = function is element_losses
                 return
         if self.labels:
             raise ValueError(
@@ -97,7 +118,12 @@ class Reader:
             )
         logger.info("the loss is no plain mean over examples, so slices of it carry no sampling error")
 
-    def _losses(self, candidate: ExampleLoss, outputs: Sequence[Any]) -> list[Tensor] | None:
+    def by_definition(self, reason: NotAMeanError) -> None:
+        """From now on, losses are those that the user's function returns, whatever it computes within."""
+        logger.info("losses are taken as they are returned: %s", reason)
+        self._examples, self._exact = functools.partial(per_example, self.objective.loss), False
+
+    def _losses(self, candidate: ExampleLoss, outputs: Sequence[Any], *, ordered: bool) -> list[Tensor] | None:
         losses = []
         batches = zip(self.objective.batches_on_device(), outputs, strict=True)
         for (batch, size), output in batches:
@@ -105,6 +131,8 @@ class Reader:
             one = candidate(output, target, size)
             value = self.objective.loss(output, target)
             if one.shape != (size,) or not bool((one.mean() - value).abs() <= _PLAIN * value.abs() + 1e-12):
+                return None
+            if not ordered and not in_order(self.objective.loss, output, target, one, _PLAIN):
                 return None
             losses.append(one)
         return losses
@@ -131,38 +159,38 @@ class Readings:
         self._loss, self._right, self._counted = zeros, zeros.clone(), zeros.clone()
         self._metrics = {name: zeros.clone() for name in reader.metrics}
 
-    def add(self, number: int, outputs: Any, batch: Any, size: int) -> None:
+    def add(self, number: int, parts: Iterable[Part]) -> None:
         """Reads one batch.
 
         Args:
             number: Which batch it is.
-            outputs: The model's outputs, tensors (G, ...).
-            batch: The batch.
-            size: Its number of examples.
+            parts: Outputs on all of it at all points; on all examples at once unless the reader is `divisible`.
         """
         reader, objective = self._reader, self._reader.objective
-        target = objective.target(batch)
-        if reader.plain:
-            losses = over_points(lambda output: reader.examples(output, target, size), outputs)
+        losses: Tensor | None = None
+        for part in parts:
+            target, size = objective.target(part.batch), part.rows.stop - part.rows.start
+            if reader.plain:
+                found = over_points(functools.partial(_examples, reader, target, size), part.outputs)
+                if losses is None:
+                    losses = found.new_empty(len(self._loss), objective.batches.sizes[number])
+                losses[part.points, part.rows] = found
+            if not reader.exact:
+                values = over_points(functools.partial(_with_target, objective.loss, target), part.outputs)
+                self._loss[part.points] += size * values.to(self._loss)
+            for name, metric in reader.metrics.items():
+                values = over_points(functools.partial(_with_target, metric, target), part.outputs)
+                self._metrics[name][part.points] += size * values.to(self._loss)
+            if objective.classes is not None:
+                right, counted = objective.classes.right_at_points(part.outputs, target)
+                self._right[part.points] += right
+                self._counted[part.points] += counted
+        if losses is not None:
             self._errors.add(losses, reader._centre[number])
-            if reader.labels:
-                assert objective.classes is not None
-                of_class = objective.classes.labels(target)
-                for label, errors in zip(reader.labels, self._by_class, strict=True):
-                    chosen = of_class == label
-                    if bool(chosen.any()):
-                        errors.add(losses[:, chosen], reader._centre[number][chosen])
-        if not reader.exact:
-            losses = over_points(lambda output: objective.loss(output, target), outputs)
-            self._loss += size * losses.to(self._loss)
-        for name, metric in reader.metrics.items():
-            values = over_points(functools.partial(_with_target, metric, target), outputs)
-            self._metrics[name] += size * values.to(self._loss)
-        if objective.classes is not None:
-            classes = objective.classes
-            right, counted = over_points(lambda output: torch.stack(classes.right(output, target)), outputs).T
-            self._right += right
-            self._counted += counted
+            for label, errors in zip(reader.labels, self._by_class, strict=True):
+                chosen = reader._classes[number] == label
+                if bool(chosen.any()):
+                    errors.add(losses[:, chosen], reader._centre[number][chosen])
 
     def found(self) -> dict[str, Tensor]:
         """Everything by name, each (G,), in float64 on the CPU."""
@@ -184,16 +212,21 @@ def _with_target(metric: Loss, target: Any, output: Any) -> Tensor:
     return metric(output, target)
 
 
+def _examples(reader: Reader, target: Any, size: int, output: Any) -> Tensor:
+    return reader.examples(output, target, size)
+
+
 def over_points(function: Callable[[Any], Tensor], outputs: Any) -> Tensor:
     """`function` of the output at each of G points, (G, ...): at once, or one by one where vmap refuses it."""
-    try:
-        together: Tensor = vmapped(function)(outputs)
-        return together
-    except REFUSALS as reason:
-        logger.info("a loss or metric is computed point by point: vmap refused it (%s)", reason)
-        leaves, spec = tree_flatten(outputs)
-        points = [function(tree_unflatten([leaf[g] for leaf in leaves], spec)) for g in range(len(leaves[0]))]
-        return torch.stack([torch.as_tensor(point) for point in points])
+    leaves, spec = tree_flatten(outputs)
+    if len(leaves[0]) > 1:
+        try:
+            together: Tensor = vmapped(function)(outputs)
+            return together
+        except REFUSALS as reason:
+            logger.info("a loss or metric is computed point by point: vmap refused it (%s)", reason)
+    points = [function(tree_unflatten([leaf[g] for leaf in leaves], spec)) for g in range(len(leaves[0]))]
+    return torch.stack([torch.as_tensor(point) for point in points])
 
 
 def joined(pieces: Sequence[Any], dim: int) -> Any:
@@ -205,6 +238,8 @@ def stacked(points: Sequence[Any]) -> Any:
     """Outputs at single points as those at several: their tensors with a leading dimension."""
 
     def together(*leaves: Any) -> Any:
+        if len(leaves) == 1 and isinstance(leaves[0], Tensor):
+            return leaves[0].unsqueeze(0)
         alike = all(isinstance(leaf, Tensor) and leaf.shape == leaves[0].shape for leaf in leaves)
         return torch.stack(leaves) if alike else _Apart(leaves)
 
@@ -222,19 +257,3 @@ class _Apart:
 
     def __getitem__(self, point: int) -> Any:
         return self._leaves[point]
-
-
-def _unreduced(loss: Loss) -> ExampleLoss | None:
-    """Torch's own losses with reduction="none" in place of "mean"; None for any other."""
-    plain: Any = None
-    if isinstance(loss, nn.modules.loss._Loss) and type(loss).__module__ == nn.modules.loss.__name__:
-        plain = copy.copy(loss)
-        plain.reduction = "none"
-    else:
-        function = loss.func if isinstance(loss, functools.partial) else loss
-        own = getattr(functional, getattr(function, "__name__", ""), None) is function
-        if own and "reduction" in inspect.signature(function).parameters:
-            plain = functools.partial(loss, **_NONE)
-    if plain is None:
-        return None
-    return lambda output, target, size: plain(output, target).reshape(size, -1).mean(1)
