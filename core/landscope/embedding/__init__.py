@@ -3,6 +3,7 @@
 from landscope.embedding.comparison import cka, procrustes, similarity
 from landscope.embedding.contrasts import contrast
 from landscope.embedding.fourier import token_spectrum
+from landscope.embedding.inputs import shown
 from landscope.embedding.layers import Features, features, layerwise
 from landscope.embedding.modular_addition import progress_measures
 from landscope.embedding.neighbourhoods import continuity, trustworthiness
@@ -26,6 +27,7 @@ __all__ = [
     "progress_measures",
     "project",
     "rankme",
+    "shown",
     "similarity",
     "token_spectrum",
     "trustworthiness",

@@ -57,6 +57,7 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("embedding", _embedding, weight=0.5, gradients=2),
         Probe("embedding/umap", _umap, weight=0.4, gradients=20),
         Probe("geometry", _geometry, weight=0.4, gradients=10),
+        Probe("examples", _examples, weight=0.05, gradients=1),
         Probe("ntk", TangentKernel(), weight=0.8, gradients=40),
         Probe("linearised", Linearised(), weight=0.3, gradients=8),
         Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30),
@@ -128,6 +129,11 @@ def _umap(watched: Watched) -> Result:
 
 def _geometry(watched: Watched) -> Result:
     return embedding.geometry(watched.focus)
+
+
+def _examples(watched: Watched) -> Result:
+    """Once: what is behind the points of the embedding."""
+    return None if "examples" in watched.latest else embedding.shown(watched.focus)
 
 
 def _slice(watched: Watched, build: Callable[..., Cut], *arguments: Any, **options: Any) -> Iterator[Result]:

@@ -15,7 +15,7 @@ from landscope.measurements.kernel import (
     WidthScaling,
 )
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
-from landscope.measurements.representation import NTK, Collapse, Projection
+from landscope.measurements.representation import NTK, Collapse, Examples, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
 from landscope.measurements.sharpness import QuadraticModel, SharpnessMeasures
 from landscope.measurements.stability import SGDStability
@@ -37,6 +37,7 @@ __all__ = [
     "Eigenvalues",
     "EigenvectorReadout",
     "Ensemble",
+    "Examples",
     "Geometry",
     "KernelRegression",
     "Laziness",

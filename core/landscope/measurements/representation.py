@@ -9,7 +9,7 @@ import numpy as np
 
 from landscope.measurements.base import Measurement, not_stored
 
-__all__ = ["NTK", "Collapse", "Projection"]
+__all__ = ["NTK", "Collapse", "Examples", "Projection"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,6 +152,24 @@ class Projection(Measurement):
             "feature_displacement": self.feature_displacement,
         }
         return {name: score for name, score in scores.items() if score is not None}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examples(Measurement):
+    """What is behind the points of a projection.
+
+    Attributes:
+        positions: (n,) the position of each example in the objective's data, increasing.
+        labels: (n,) its class, -1 where there is none.
+        thumbnails: (n, h, w, 1 or 3) bytes; None where inputs are no images.
+        texts: Text of each example; empty where inputs are no tokens.
+    """
+
+    kind: ClassVar[str] = "examples"
+    positions: np.ndarray
+    labels: np.ndarray
+    thumbnails: np.ndarray | None = None
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -344,6 +344,23 @@ def test_what_moved_far_is_laid_out_anew():
     assert second.displacement > 0.5
 
 
+def test_a_frame_that_goes_on_is_as_trustworthy_as_a_fit_from_nothing_and_moves_little():
+    generator = np.random.default_rng(12)
+    labels = torch.arange(400) % 8
+    values = generator.normal(size=(8, 32))[labels] * 2 + generator.normal(size=(400, 32))
+    frame = project(objective_of(values), method="umap")
+    for _ in range(3):
+        values = values + 0.05 * generator.normal(size=values.shape)
+        frame = project(objective_of(values), method="umap", previous=frame)
+        assert 0 < frame.displacement <= 0.15
+    cold = project(objective_of(values), method="umap", seed=1)
+    assert frame.trustworthiness >= cold.trustworthiness - 0.01
+    assert (
+        np.median(np.linalg.norm(cold.points - frame.points, axis=1))
+        > 0.15 * np.linalg.norm(frame.points, axis=1).mean()
+    )
+
+
 def test_umap_separates_clusters_and_stays_near_the_frame_before(one_thread):
     generator = np.random.default_rng(6)
     labels = torch.arange(90) % 3
