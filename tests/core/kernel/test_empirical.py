@@ -101,6 +101,21 @@ def test_eigenvalues_and_shares():
     assert ntk(objective_of("linear")).layer_shares is None
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_duplicate_examples_make_it_singular(dtype):
+    torch.manual_seed(0)
+    x = torch.randn(4, 4, dtype=dtype)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1)).to(dtype)
+    once, twice = (
+        ntk(Objective(model, networks.loss, (inputs, torch.zeros(len(inputs))))) for inputs in (x, torch.cat([x, x]))
+    )
+    assert once.condition == once.eigenvalues[0] / once.lambda_min < 1e4
+    assert once.lambda_min > 0
+    assert twice.condition == np.inf
+    assert abs(twice.lambda_min) <= 1e-5 * twice.eigenvalues[0]
+    assert "condition" not in twice.scalars()
+
+
 def test_kind_goes_by_size(monkeypatch):
     objective = objective_of("linear")
     assert ntk(objective).gram.shape == (15, 15)
