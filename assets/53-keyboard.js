@@ -10,6 +10,7 @@ landscope.keyboard = (() => {
     pause: () => landscope.header.pause(),
     theme: landscope.theme.toggle,
     copy: (button) => landscope.about.copy(button),
+    "cross-check": () => landscope.crosscheck.ask(),
   };
   const help = () => landscope.find("[data-help]").click();
   const toggle = (key) => () => view.set({ [key]: other(key) });

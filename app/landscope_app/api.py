@@ -21,7 +21,7 @@ __all__ = ["COMMANDS", "READ_ONLY", "ROOT", "api"]
 
 ROOT = "LANDSCOPE_ROOT"  # configuration of the Flask application: the folder of runs, a Path
 READ_ONLY = "LANDSCOPE_READ_ONLY"  # whether commands are refused
-COMMANDS = ("pause", "resume", "stop")
+COMMANDS = ("pause", "resume", "stop", "cross-check")
 LATEST = "latest"
 _MAX_RECORDS = 100_000
 _MAX_SEQ = 2**53 - 1  # what a script can count to

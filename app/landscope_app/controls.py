@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from landscope_app import ids
 
-__all__ = ["action_button", "choice", "code_block", "icon", "information_button"]
+__all__ = ["action_button", "choice", "code_block", "cross_check_block", "icon", "information_button"]
 
 
 def icon(name: str) -> Component:
@@ -62,6 +62,22 @@ def code_block(title: str, code: str) -> Component:
         [
             html.Header([html.H3(title), action_button("copy", "Copy the code", "copy", text="Copy")]),
             html.Pre(code, className="snippet", tabIndex=0),
+        ],
+        className="code",
+    )
+
+
+def cross_check_block() -> Component:
+    """A question to the training, and the place of its answer; see assets/55-crosscheck.js."""
+    return html.Section(
+        [
+            html.Header(
+                [
+                    html.H3("Another opinion"),
+                    action_button("cross-check", "Measure the same with PyHessian", "mark", text="Ask PyHessian"),
+                ]
+            ),
+            html.P("", role="status", **{"data-crosscheck": ""}),
         ],
         className="code",
     )

@@ -84,6 +84,7 @@ PANELS = (
                 ),
                 frames=("sharpness",),
                 live=("ls.curvature.sharpness(objective, optimizer).figure()",),
+                checked=True,
             ),
             View(
                 "measures",
@@ -136,6 +137,7 @@ PANELS = (
                 drawer="density",
                 frames=("density",),
                 live=("ls.curvature.density(objective).figure()",),
+                checked=True,
             ),
             View(
                 "waterfall",

@@ -59,6 +59,7 @@ class View:
         live: Python that measures it anew, of `objective`: one call, or one for each of its frames.
         probes: Names of the probes behind it, as in `probe-off` events; those of its frames where not given.
         series: Lines over the steps.
+        checked: Whether a running training can be asked to hold it against PyHessian.
         rows: Stacked axes of the lines: name with unit, and whether logarithmic ("auto" decides by the data's range).
     """
 
@@ -74,6 +75,7 @@ class View:
     live: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
     series: tuple[Series, ...] = ()
+    checked: bool = False
     rows: tuple[tuple[str, str], ...] = ()
 
     def drawing(self) -> dict[str, Any]:

@@ -125,3 +125,17 @@ def test_zoom_stays_while_data_streams_until_a_double_click(training: str, visit
     until(page, f"{drawn}._fullLayout.xaxis.range[1] > landscope.run.lastStep() - 20")
     assert page.evaluate(f"{drawn}._fullLayout.xaxis.range[0]") == 0
     assert watcher.errors == []
+
+
+def test_a_running_training_is_asked_for_another_opinion(trainer: Trainer, serve: Callable, visit: Callable) -> None:
+    page, watcher = visit(f"{serve(trainer.root)}/run/latest")
+    page.get_by_role("button", name="Explain: Hessian spectrum").click()
+    button, answer = (
+        page.get_by_role("button", name="Measure the same with PyHessian"),
+        page.locator("[data-crosscheck]"),
+    )
+    expect(answer).to_have_text("")
+    button.click()
+    expect(answer).to_contain_text("The largest eigenvalue is 40, and by PyHessian 41.")
+    expect(button).to_be_enabled()
+    assert watcher.errors == []

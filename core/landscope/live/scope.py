@@ -22,6 +22,7 @@ from landscope.dynamics import Finding, Series, diagnose
 from landscope.evaluation import Forward, Loss, default_target
 from landscope.isolation import BatchNormPolicy
 from landscope.live.budget import Budget
+from landscope.live.cross_check import cross_check
 from landscope.live.preparation import FEWEST, affordable, collected, described, gradient_seconds
 from landscope.live.probes import Probe, Result, Watched, default_probes
 from landscope.live.progress import ProgressLine
@@ -370,6 +371,8 @@ class Scope:
                     self._writer.event(self._watched.step, "status", "paused" if self._paused else "running")
                 elif command.kind == "stop":
                     self.stopped, self._paused = True, False
+                elif command.kind == "cross-check":
+                    self._cross_check()
                 else:
                     logger.warning("the page asked for %r, which this version cannot do", command.kind)
                     continue
@@ -377,6 +380,13 @@ class Scope:
             if not self._paused:
                 return
             time.sleep(_PAUSE_POLL)
+
+    def _cross_check(self) -> None:
+        try:
+            text, numbers = cross_check(self._watched)
+        except Exception as failure:  # noqa: BLE001 whatever a measurement does, training goes on
+            text, numbers = f"PyHessian could not check this: {failure}", {}
+        self._writer.event(self._watched.step, "cross-check", text, numbers)
 
     def _flush(self) -> None:
         self._found_at = float("-inf")
