@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -431,6 +432,8 @@ for points in (5, 21):
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own count of memory")
 def test_peak_memory_is_bounded_whatever_the_grid():
     """The budget is 4 MiB, which whole batches would take for each activation, and their first layers thrice."""
-    ran = subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True, text=True)
+    # What is freed is given back at once, so that what counts is what was held, and not how it lay.
+    given_back = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(2**16)}
+    ran = subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True, text=True, env=given_back)
     few, many = (int(line) for line in ran.stdout.split())
-    assert many < few + 8 * 1024  # KiB
+    assert many < few + 4 * 1024  # KiB
