@@ -141,7 +141,7 @@ def _row(
         "peer_mb": peer_mb,
         "examples": len(x),
         "parameters": objective.layout.size,
-        "repeats": rounds,
+        "repeats": rounds if short else 1,
     }
 
 
