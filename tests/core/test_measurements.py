@@ -39,6 +39,7 @@ BY_TYPE = {
     "tuple[str, ...]": st.lists(TEXT, max_size=4).map(tuple),
     "tuple[tuple[str, ...], ...]": st.lists(st.lists(TEXT, max_size=3).map(tuple), max_size=3).map(tuple),
     "dict[str, np.ndarray]": st.dictionaries(TEXT, ARRAYS, max_size=3),
+    "tuple[float, ...]": st.lists(NUMBERS, max_size=4).map(tuple),
     "tuple[int, ...]": st.lists(st.integers(0, 10**12), max_size=4).map(tuple),
 }
 
