@@ -2,6 +2,7 @@
 
 from landscope.embedding.comparison import cka, procrustes, similarity
 from landscope.embedding.contrasts import contrast
+from landscope.embedding.finished_runs import project_together
 from landscope.embedding.fourier import token_spectrum
 from landscope.embedding.inputs import shown
 from landscope.embedding.layers import Features, features, layerwise
@@ -26,6 +27,7 @@ __all__ = [
     "procrustes",
     "progress_measures",
     "project",
+    "project_together",
     "rankme",
     "shown",
     "similarity",

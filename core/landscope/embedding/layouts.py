@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-__all__ = ["continued", "fitted", "fuzzy_graph", "laid_out"]
+__all__ = ["continued", "fitted", "fuzzy_graph", "laid_out", "torch_threads_kept"]
 
 # 1 / (1 + a r^(2b)), the similarity in the picture, for umap-learn's spread 1 and min_dist 0.1.
 _A, _B = 1.5769434603113077, 0.8950608779109733
@@ -56,7 +56,7 @@ def fitted(values: np.ndarray, indices: np.ndarray, distances: np.ndarray, start
         start: (n, dimensions) where to begin, whatever its scale.
         seed: Drives it.
     """
-    with warnings.catch_warnings(), _torch_threads_kept():
+    with warnings.catch_warnings(), torch_threads_kept():
         # Without tensorflow, importing umap warns that its parametric variant is missing.
         warnings.filterwarnings("ignore", message=".*[Tt]ensorflow", category=ImportWarning)
         import umap  # here, because it takes seconds and few need it
@@ -80,7 +80,7 @@ def fitted(values: np.ndarray, indices: np.ndarray, distances: np.ndarray, start
 
 
 @contextmanager
-def _torch_threads_kept() -> Iterator[None]:
+def torch_threads_kept() -> Iterator[None]:
     """Numba sets the number of threads of the OpenMP library that torch uses as well."""
     threads = torch.get_num_threads()
     try:

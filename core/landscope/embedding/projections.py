@@ -19,7 +19,7 @@ from landscope.embedding.placement import laid_over
 from landscope.measurements import Projection
 from landscope.objective import Objective
 
-__all__ = ["Method", "Start", "project"]
+__all__ = ["Method", "Start", "moved", "project", "scores"]
 
 logger = logging.getLogger(__name__)
 
@@ -224,23 +224,28 @@ class _Drawing:
     def _scores(self, points: np.ndarray) -> dict[str, Any]:
         if not self.spread:
             return {"trustworthiness": float("nan"), "continuity": float("nan"), "scored": len(points)}
-        rows = np.random.default_rng(self.seed).permutation(len(points))[:_SCORED]
-        return {
-            "trustworthiness": trustworthiness(self.whole, points, self.neighbours, rows),
-            "continuity": continuity(self.whole, points, self.neighbours, rows),
-            "scored": len(rows),
-        }
+        return scores(self.whole, points, self.neighbours, self.seed)
 
     def _moves(self, points: np.ndarray) -> dict[str, Any]:
         if self.before is None:
             return {}
-        moves = {"displacement": _moved(points, self.before.points)}
+        moves = {"displacement": moved(points, self.before.points)}
         if self.before.values is not None and self.unchanged is not None:
-            moves["feature_displacement"] = _moved(self.whole, self.before.values.astype(np.float64))
+            moves["feature_displacement"] = moved(self.whole, self.before.values.astype(np.float64))
         return moves
 
 
-def _moved(now: np.ndarray, before: np.ndarray) -> float:
+def scores(values: np.ndarray, points: np.ndarray, neighbours: int, seed: int) -> dict[str, Any]:
+    """How far a picture (n, dimensions) of features (n, d) can be trusted, over at most 512 random points."""
+    rows = np.random.default_rng(seed).permutation(len(points))[:_SCORED]
+    return {
+        "trustworthiness": trustworthiness(values, points, neighbours, rows),
+        "continuity": continuity(values, points, neighbours, rows),
+        "scored": len(rows),
+    }
+
+
+def moved(now: np.ndarray, before: np.ndarray) -> float:
     """The median distance between points then and now, in radii of then."""
     radius = float(np.sqrt(np.square(before - before.mean(axis=0)).sum(axis=1).mean()))
     distance = float(np.median(np.linalg.norm(now - before, axis=1)))
