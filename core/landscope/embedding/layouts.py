@@ -17,7 +17,7 @@ _A, _B = 1.5769434603113077, 0.8950608779109733
 _EXTENT = 10.0  # half-width of a first picture, umap-learn's
 _NEGATIVES = 6  # points drawn at random that push each point, an epoch; weighted to five for each pull, umap-learn's
 _MOST = 4.0  # the largest push of one pair, umap-learn's
-_SPRING = 0.02  # of the way back, an epoch, where neighbourhoods agree wholly
+_SPRING = 0.05  # of the way back, an epoch, where neighbourhoods agree wholly
 _STRANGE = 0.2  # of neighbours in common, below which a picture is laid out anew from where it was
 
 
@@ -97,7 +97,7 @@ def laid_out(graph: csr_array, start: np.ndarray, seed: int) -> np.ndarray:
         start: (n, dimensions) where to begin, whatever its scale.
         seed: Draws the pairs that push each other apart.
     """
-    return _centred(_descended(graph, _begun(start, seed), 0.5, 100, seed))
+    return _centred(_descended(graph, _begun(start, seed), 0.5, 200, seed))
 
 
 def continued(
@@ -115,7 +115,7 @@ def continued(
         still: (n,) points that do not move at all.
         seed: Draws the pairs that push each other apart.
     """
-    rate, epochs = (0.5, 200) if float(agreement.mean()) < _STRANGE else (0.1, 40)
+    rate, epochs = (0.5, 200) if float(agreement.mean()) < _STRANGE else (0.05, 40)
     points = _descended(graph, previous, rate, epochs, seed, _SPRING * agreement, ~still)
     held: np.ndarray = np.where(still[:, None], previous, points)
     return held
