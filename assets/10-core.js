@@ -6,7 +6,7 @@ window.dash_clientside = window.dash_clientside || {};
 //   draw(view, graph, base, look, zoom, measurement), which returns plotly's promise; `base` is the view's empty layout,
 //   readout(measurement, look), the legend with values, as captions.legend takes it,
 //   details(measurement), what its provenance says beside the usual, and where they are of use
-//   options(measurement), what its figure in Python takes,
+//   options(measurement), what its figure in Python takes, selection(measurement), which examples are selected,
 //   frameName(), which of the view's measurements is shown, summary(measurement), in place of the view's own,
 //   table(measurement), shown above the graph, as tables.show takes it, and stepAt(point), the step of a clicked point.
 landscope.drawers = {};

@@ -4,9 +4,11 @@ landscope.view = (() => {
     plane: ["trajectory", "random", "hessian", "gradient"],
     style: ["contour", "surface"],
     x: ["linear", "log"],
+    colour: ["class", "prediction", "correct", "loss", "margin"],
   };
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice
-  const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear" };
+  const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page
+  const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear", chosen: "" };
 
   const read = () => {
     const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);
@@ -18,6 +20,7 @@ landscope.view = (() => {
       state[key] = values.includes(query.get(key)) ? query.get(key) : values[0];
     });
     state.show = query.get("show") || SHOW;
+    state.chosen = /^\d+(,\d+)*$/.test(query.get("chosen")) ? query.get("chosen") : "";
   };
   const search = () => {
     const query = new URLSearchParams();
@@ -26,7 +29,8 @@ landscope.view = (() => {
       if (state[key] !== values[0]) query.set(key, state[key]);
     });
     if (state.show !== SHOW) query.set("show", state.show);
-    const text = query.toString();
+    if (state.chosen && state.chosen.split(",").length <= MOST) query.set("chosen", state.chosen);
+    const text = query.toString().replaceAll("%2C", ",");
     return text ? `?${text}` : "";
   };
   // Browsers refuse more than some 100 changes of the address in half a minute, so dragging writes it at its end.

@@ -1,105 +1,101 @@
-// Features of one layer in the plane, coloured by class; up to ten classes are named where their points are.
+// Features of one layer in the plane; up to ten classes are named where their points are.
 landscope.drawers.embedding = (() => {
-  const NAMED = 10;
-  const hues = (classes, look) => (label) => {
-    if (label < 0) return look.colours.muted;
-    return classes <= NAMED
-      ? look.colours.palette[label % NAMED]
-      : look.cyclic[Math.floor((360 * label) / classes) % 360];
-  };
+  const { format, pointColours, cloud } = landscope;
+  const USUAL = 0.8,
+    FADED = 0.12; // opacities: of points, and of those not selected where some are
+  const MANY = 800; // points that are drawn smaller
+  const NAMES = { pca: "PC", fixed: "PC", umap: "UMAP ", means: "class means ", sphere: "direction " };
+
   const median = (values) => {
     const sorted = [...values].sort((a, b) => a - b);
     return sorted[sorted.length >> 1];
   };
+  const coordinates = ({ points }) => {
+    const [count, dimensions] = points.shape;
+    const column = (place) => Float64Array.from({ length: count }, (_, index) => points.data[index * dimensions + place]);
+    return [column(0), column(1)];
+  };
+  const names = (projection, x, y, look) => {
+    const classes = pointColours.groups(projection);
+    if (!classes) return [];
+    const members = new Map();
+    classes.forEach((label, index) => {
+      if (label < 0) return;
+      if (!members.has(label)) members.set(label, []);
+      members.get(label).push(index);
+    });
+    return [...members].map(([label, indices]) => ({
+      x: median(indices.map((index) => x[index])),
+      y: median(indices.map((index) => y[index])),
+      text: `<b>${label}</b>`,
+      showarrow: false,
+      font: { size: 12, color: look.colours.text },
+      bgcolor: `${look.colours.surface}cc`,
+      borderpad: 1,
+    }));
+  };
 
-  const draw = (view, graph, base, look, zoom, projection) => {
-    const [count, dimensions] = projection.points.shape;
-    const labels = [],
-      x = [],
-      y = [],
-      hue = hues(projection.classes, look);
-    for (let index = 0; index < count; index += 1) {
-      const [across, up] = projection.points.data.subarray(index * dimensions, index * dimensions + 2);
-      if (Number.isFinite(across) && Number.isFinite(up)) {
-        x.push(across);
-        y.push(up);
-        labels.push(projection.labels.data[index]);
-      }
-    }
-    const span = landscope.run.spanOf("embedding") || { lo: -1, hi: 1 };
+  const draw = async (view, graph, base, look, zoom, projection) => {
+    const [x, y] = coordinates(projection);
+    const selected = landscope.points.selected(projection),
+      some = selected.includes(true);
+    const span = landscope.run.spanOf(view.frames[0]) || { lo: -1, hi: 1 };
     const middle = (span.lo + span.hi) / 2,
       half = 0.54 * Math.max(span.hi - span.lo, 1e-9);
     const { l, r, t, b } = base.margin;
     const wide = Math.max((graph.clientWidth - l - r) / Math.max(graph.clientHeight - t - b, 1), 0.2);
     const reach = (share) => [middle - half * share, middle + half * share];
-    const layout = { ...base, template: look.template, annotations: [] };
-    const name = projection.method === "pca" ? "PC" : `${projection.method.toUpperCase()} `;
-    layout.xaxis = {
-      ...base.xaxis,
-      title: { text: `${name}1 (no unit)` },
-      range: zoom.xaxis || reach(Math.max(wide, 1)),
+    const name = NAMES[projection.method] || `${projection.method.toUpperCase()} `;
+    const axis = (place, range) => ({
+      ...base[`${place}axis`],
+      title: { text: `${name}${place === "x" ? 1 : 2} (no unit)` },
+      range: zoom[`${place}axis`] || range,
       nticks: 5,
       autorange: false,
       scaleanchor: undefined,
+    });
+    const clear = "rgba(0,0,0,0)"; // the points are behind
+    const layout = {
+      ...base,
+      template: look.template,
+      paper_bgcolor: clear,
+      plot_bgcolor: clear,
+      annotations: some ? [] : names(projection, x, y, look), // they would lie over what is selected
+      dragmode: landscope.points.lasso() ? "lasso" : "zoom",
+      selections: [],
+      newselection: { line: { color: look.colours.accent, width: 1.5, dash: "dot" } },
+      xaxis: axis("x", reach(Math.max(wide, 1))),
+      yaxis: axis("y", reach(Math.max(1 / wide, 1))),
     };
-    layout.yaxis = {
-      ...base.yaxis,
-      title: { text: `${name}2 (no unit)` },
-      range: zoom.yaxis || reach(Math.max(1 / wide, 1)),
-      nticks: 5,
-      autorange: false,
-      scaleanchor: undefined,
-    };
-    if (projection.classes <= NAMED) {
-      const groups = new Map();
-      labels.forEach((label, index) => {
-        if (label >= 0) {
-          if (!groups.has(label)) groups.set(label, []);
-          groups.get(label).push(index);
-        }
-      });
-      layout.annotations = [...groups].map(([label, members]) => ({
-        x: median(members.map((index) => x[index])),
-        y: median(members.map((index) => y[index])),
-        text: `<b>${label}</b>`,
-        showarrow: false,
-        font: { size: 12, color: look.colours.text },
-        bgcolor: `${look.colours.surface}cc`,
-        borderpad: 1,
-      }));
-    }
-    const trace = {
-      type: "scatter",
-      mode: "markers",
-      x,
-      y,
-      text: labels.map((label) => (label < 0 ? "no class" : `class ${label}`)),
-      hovertemplate: "%{text}<extra></extra>",
-      marker: { size: count > 800 ? 4 : 5, opacity: 0.8, color: labels.map(hue), line: { width: 0 } },
-    };
-    return Plotly.react(graph, [trace], layout);
+    const empty = { type: "scatter", mode: "markers", x: [null], y: [null], hoverinfo: "skip" };
+    await Plotly.react(graph, [empty], layout);
+    const opacity = some ? selected.map((one) => (one ? 1 : FADED)) : selected.map(() => USUAL);
+    cloud.paint(graph, { x, y, opacity, radius: x.length > MANY ? 2 : 2.5, ...pointColours.marks(projection, look) });
   };
   const readout = (projection, look) => {
-    const { number, share } = landscope.format;
-    const items = [{ label: "layer", value: projection.layer }];
-    if (projection.explained !== null && projection.explained !== undefined)
-      items.push({ label: "variance kept", value: share(projection.explained) });
-    if (Number.isFinite(projection.trustworthiness))
-      items.push({ label: "trust", value: number(projection.trustworthiness) });
-    if (!projection.points.data.every(Number.isFinite))
-      items.push({ label: "some features are not finite", value: "" });
-    if (projection.classes > NAMED)
-      items.push({
-        label: `classes 0–${projection.classes - 1}`,
-        value: "",
-        swatch: `linear-gradient(90deg, ${[0, 60, 120, 180, 240, 300, 359].map((hue) => look.cyclic[hue]).join(", ")})`,
-        gradient: true,
-      });
+    const items = pointColours.legend(projection, look);
+    [
+      ["trust", projection.trustworthiness, ""],
+      ["continuity", projection.continuity, ""],
+      ["moved", projection.displacement, " radii"],
+      ["features", projection.feature_displacement, ""],
+    ].forEach(([label, value, unit]) => {
+      if (Number.isFinite(value)) items.push({ label, value: format.number(value, 2) + unit });
+    });
     return items;
   };
   const details = (projection) => [
+    `layer ${projection.layer}`,
     `${projection.features} features`,
+    Number.isFinite(projection.explained) ? `${format.share(projection.explained)} of the variance` : "",
     projection.classes ? `${projection.classes} classes` : "",
+    projection.points.shape[1] > 2 ? `first 2 of ${projection.points.shape[1]} dimensions` : "",
   ];
-  return { draw, readout, details };
+  const options = (projection) => {
+    const colour = pointColours.chosen(projection);
+    return colour === "class" ? {} : { colour };
+  };
+  const summary = (projection) => landscope.points.summary(projection);
+  const selection = (projection) => landscope.points.selection(projection);
+  return { draw, readout, details, options, summary, selection, coordinates };
 })();

@@ -34,11 +34,13 @@ landscope.captions = (() => {
   const provenance = (entry, measurement) => {
     const { provenance: from } = measurement,
       { whole, seconds } = landscope.format;
-    const { residual } = measurement;
+    const { residual, intrinsic_low: low, intrinsic_high: high } = measurement;
     const extra = entry.drawer ? entry.drawer.details(measurement) : [];
     if (Number.isFinite(residual)) extra.push(`residual ${landscope.format.number(residual, 2)}`);
+    const interval = Number.isFinite(low) && entry.view.series.some(({ name }) => name.endsWith("/intrinsic"));
     return [
       from.step === null ? "" : `step ${whole(from.step)}`,
+      interval ? `TwoNN ${landscope.format.number(low, 2)} to ${landscope.format.number(high, 2)} (95 %)` : "",
       from.seconds ? seconds(from.seconds) : "",
       from.examples ? `${whole(from.examples)} ${from.split ? `${from.split} ` : ""}examples` : "",
       ...extra,

@@ -156,6 +156,8 @@ landscope.panels = (() => {
       checks.show(measurement);
       landscope.planes.show(measurement);
     }
+    if (entry.panel.name === "embedding")
+      landscope.points.show(entry.drawer === landscope.drawers.embedding && !empty ? measurement : null);
     landscope.cursor.place(entry);
   };
   const refresh = (entry, chosen = false) => {
@@ -219,6 +221,8 @@ landscope.panels = (() => {
         fetchFrame(entry);
         refresh(entry);
       }
+      if (entry.drawer === landscope.drawers.embedding && ["colour", "chosen"].some((key) => changed.has(key)))
+        refresh(entry, true);
       if (changed.has("step")) stepChanged(entry);
     }),
   );

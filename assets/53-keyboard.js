@@ -9,6 +9,7 @@ landscope.keyboard = (() => {
     forward: () => timebar.move(1),
     pause: () => landscope.header.pause(),
     theme: landscope.theme.toggle,
+    lasso: () => landscope.points.toggle(),
     copy: (button) => landscope.about.copy(button),
     "cross-check": () => landscope.crosscheck.ask(),
   };

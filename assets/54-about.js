@@ -13,6 +13,7 @@ landscope.about = (() => {
       step: view.state.step,
       frame: entry?.frameName() ?? null,
       options: options ?? {},
+      selection: (entry?.shown && entry.drawer?.selection?.(entry.shown.found)) ?? null,
     };
     return asked;
   };
@@ -29,9 +30,9 @@ landscope.about = (() => {
     }
     setTimeout(() => setText(words, "Copy"), 2000);
   };
-  // While the drawer is open it keeps to the view that is shown.
+  // While the drawer is open it keeps to the view that is shown, and to what is selected in it.
   landscope.on("view", (changed) => {
-    if (asked && changed.has(asked.subject) && find(".about-drawer [role=dialog]"))
+    if (asked && [asked.subject, "chosen", "colour"].some((key) => changed.has(key)) && find(".about-drawer [role=dialog]"))
       window.dash_clientside.set_props("asked", { data: question(asked.subject) });
   });
   return { question, copy };

@@ -30,6 +30,7 @@
     landscope.checks.mount();
     landscope.planes.mount();
     landscope.panels.mount(definitions);
+    landscope.points.mount();
     landscope.views.mount(definitions).forEach(([id, name]) => {
       CONTROLS[id] = name;
     });

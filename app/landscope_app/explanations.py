@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dash import html
 from dash.development.base_component import Component
 
-__all__ = ["EXPLANATIONS", "KEYS", "Explanation", "explanation"]
+from landscope_app.feature_words import FEATURES
+from landscope_app.words import Explanation
 
-
-@dataclass(frozen=True)
-class Explanation:
-    """The words behind one view of a panel.
-
-    Attributes:
-        title: The panel's title, or the view's.
-        what: What one is looking at.
-        formula: The definition, in plain text.
-        reading: How to read it, one remark each.
-        sources: The papers it comes from.
-        choices: What can be chosen, and what each of that is.
-    """
-
-    title: str
-    what: str
-    formula: str
-    reading: tuple[str, ...]
-    sources: tuple[str, ...]
-    choices: tuple[tuple[str, str], ...] = ()
+__all__ = ["EXPLANATIONS", "KEYS", "explanation"]
 
 
 # By panel, which is its first view, and by panel/view for the others.
@@ -313,21 +293,7 @@ EXPLANATIONS = {
             "Fort et al.: Deep Learning versus Kernel Learning. NeurIPS 2020, arXiv:2010.15110",
         ),
     ),
-    "embedding": Explanation(
-        "Feature geometry",
-        "The features of one layer on fixed examples, projected to the plane and turned so that each frame lies as "
-        "close as possible to the one before.",
-        "PCA: the two directions of largest variance.   UMAP: neighbours stay neighbours.",
-        (
-            "Points of one class that draw together are becoming easy to tell apart.",
-            "Only neighbourhoods mean something with UMAP: neither the distance between clusters nor their size does.",
-            "Trustworthiness says how many neighbours in the picture are neighbours in the features: 1 is all.",
-        ),
-        (
-            "McInnes, Healy, Melville: UMAP. 2018, arXiv:1802.03426",
-            "Papyan, Han, Donoho: Prevalence of Neural Collapse. PNAS 2020, arXiv:2008.08186",
-        ),
-    ),
+    **FEATURES,
 }
 
 KEYS = (

@@ -15,7 +15,7 @@ from landscope.figures.surfaces import space_layout
 from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades, signed
 from landscope_app import ids
 from landscope_app.api import ROOT
-from landscope_app.controls import choice, code_block, cross_check_block
+from landscope_app.controls import action_button, choice, code_block, cross_check_block
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, page_header
 from landscope_app.panels import PANELS
@@ -86,6 +86,13 @@ def page_layout() -> Component:
         "checks": html.Div(**{"data-checks": "landscape"}),
         "show": html.Div(hidden=True, **{"data-show": "landscape"}),
         "plane": choice(ids.PLANE, "Plane", [("trajectory", "trajectory")]),
+        # assets/49-points.js adds the choice of colours
+        "points": html.Div(
+            action_button("lasso", "Select points", "lasso"),
+            hidden=True,
+            className="panel-controls",
+            **{"data-points": ""},
+        ),
         "style": choice(ids.STYLE, "Drawing", [("contour", "contour"), ("surface", "surface")]),
     }
     sections = [panel_section(panel, [controls[name] for name in panel.controls]) for panel in PANELS]
@@ -126,7 +133,7 @@ def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
     if views and asked.get("run"):
         view = next((view for view in views if view.name == asked.get("view")), views[0])
         folder = shown_path(flask.current_app.config[ROOT] / asked["run"])
-        chosen = {key: asked.get(key) for key in ("step", "frame", "options")}
+        chosen = {key: asked.get(key) for key in ("step", "frame", "options", "selection")}
         other = [cross_check_block()] if view.checked else []
         body = [*body, code_block("The Python that reproduces it", snippet(view, folder, **chosen)), *other]
     return True, title, body

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from landscope_app.views import View
 
@@ -19,6 +20,7 @@ def snippet(
     step: int | None = None,
     frame: str | None = None,
     options: Mapping[str, str] | None = None,
+    selection: Mapping[str, Any] | None = None,
 ) -> str:
     """Python that reads what a view shows out of its run and draws it, and that measures it anew.
 
@@ -28,6 +30,7 @@ def snippet(
         step: The shown step; None for the newest.
         frame: Which of the view's measurements, if it has several; the first unless it is one of them.
         options: What the figure takes besides, e.g. {"style": "surface"}.
+        selection: Selected examples: their "positions" among the "available" ones that the run measures.
     """
     name = frame if frame in view.frames else next(iter(view.frames), "")
     drawing = _lines(view) if view.series else _through(view) if view.through else _frame(name, step, options or {})
@@ -42,6 +45,7 @@ def snippet(
             "# anew, of a model of yours",
             "objective = ls.Objective(model, loss_fn, (x, y))",
             anew,
+            *(_selected(**selection) if selection else ()),
         ]
     )
 
@@ -63,6 +67,17 @@ def _through(view: View) -> list[str]:
     return [
         f"measured = [run.measurement({name}, step=frame.step) for frame in run.frames({name})]",
         f"ls.figures.{view.through}(measured, ls.figures.theme(dark=False))",
+    ]
+
+
+def _selected(available: int, positions: Sequence[int]) -> list[str]:
+    """The selected examples as an objective; `sample` takes the same ones as the recorder did."""
+    return [
+        "",
+        "# of the selected examples alone, where these are the run's training data",
+        f"chosen = objective.sample({int(available)}).subset({[int(position) for position in positions]})",
+        "chosen.metrics(chosen.theta().unsqueeze(0))",
+        "ls.curvature.sharpness(chosen).figure()",
     ]
 
 

@@ -35,6 +35,10 @@ RECORDED = {
     "ntk/eigenvalue.*",
     "ntk/effective_rank",
     *(f"ntk/{name}" for name in ("alignment", "test_alignment", "label_energy", "drift", "features", "weights")),
+    *(f"geometry/{name}" for name in ("nc1", "nc2_norms", "nc2_angles", "nc3", "nc4")),
+    *(f"geometry/{name}" for name in ("effective_rank", "participation_ratio", "intrinsic")),
+    *(f"geometry/{name}" for name in ("alignment", "uniformity", "knn_accuracy", "probe_accuracy")),
+    *(f"tokens/{name}" for name in ("restricted", "excluded", "excluded.train", "gini", "share")),
 }
 
 

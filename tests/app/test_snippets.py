@@ -11,6 +11,8 @@ import pytest
 import torch
 from dash.development.base_component import Component
 
+from landscope.objective import Objective
+from landscope.recipes.grokking import ModularAddition
 from landscope.runs import Run, open_run
 from landscope_app.page import open_drawer
 from landscope_app.panels import PANELS
@@ -58,6 +60,15 @@ def mine() -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def adder() -> dict[str, Any]:
+    """A network that adds residues, of which the snippets measure tokens."""
+    torch.manual_seed(0)
+    pairs = torch.cartesian_prod(torch.arange(7), torch.arange(7))
+    model = ModularAddition(prime=7, embedding=8, width=16)
+    return {"model": model, "loss_fn": torch.nn.CrossEntropyLoss(), "x": pairs, "y": pairs.sum(1) % 7}
+
+
 def shown(code: str, names: dict[str, Any]) -> list[Any]:
     """What a notebook would show of a cell's expressions."""
     values: list[Any] = []
@@ -68,7 +79,8 @@ def shown(code: str, names: dict[str, Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("view", "frame"), CASES)
-def test_snippets_run(view: View, frame: str, run: Run, mine: dict[str, Any]) -> None:
+def test_snippets_run(view: View, frame: str, run: Run, mine: dict[str, Any], adder: dict[str, Any]) -> None:
+    mine = adder if frame == "tokens" else mine
     if frame == "slice/gradient":  # not in the run, but anew it can be had
         code = (
             "import landscope as ls\n"
@@ -99,6 +111,21 @@ def test_what_is_shown_is_what_is_drawn(run: Run) -> None:
     assert {line.name for line in lines.data} == {"sharpness/lambda_max", band, "sharpness/threshold"} | eigenvalues
     waterfall = shown(snippet(views["spectrum", "waterfall"], folder).partition("# anew")[0], {})[0]
     assert list(waterfall.data[0].x) == [0, 20, 40]
+
+
+def test_selected_examples_become_an_objective(run: Run, mine: dict[str, Any]) -> None:
+    views = {(panel.name, view.name): view for panel in PANELS for view in panel.views}
+    selection = {"available": 16, "positions": [2, 5, 11]}
+    code = snippet(views["embedding", "points"], str(run.path), options={"colour": "loss"}, selection=selection)
+    assert 'measured.figure(colour="loss")' in code
+    figure, _, metrics, sharpness = shown(code, dict(mine))
+    assert figure.data
+    assert sharpness.data
+    # The recorder measures `sample(16)` of the data, in which the projection's positions count.
+    whole = Objective(mine["model"], mine["loss_fn"], (mine["x"], mine["y"]))
+    few = whole.sampled(16)[[2, 5, 11]]
+    losses = mine["loss_fn"](mine["model"](mine["x"][few]), mine["y"][few]).detach()
+    assert float(metrics["loss"]) == pytest.approx(float(losses), rel=1e-5)
 
 
 def test_nothing_given_gets_out_of_its_quotes(run: Run, tmp_path: Path) -> None:

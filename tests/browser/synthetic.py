@@ -1,6 +1,7 @@
 """A run with plausible numbers, written at a chosen pace: what the page shows, without a training behind it.
 
 python -m tests.browser.synthetic ROOT [--steps 2000] [--every 40] [--pace 0.0] [--name NAME] [--classes 10]
+    [--examples 512]
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from landscope.measurements import (
     Eigenmodes,
     Linearisation,
     Measurement,
-    Projection,
-    Provenance,
     QuadraticModel,
     Sharpness,
     SharpnessMeasures,
@@ -28,10 +27,10 @@ from landscope.measurements import (
     SpectralDensity,
 )
 from landscope.runs import RunWriter
+from tests.browser.sources import EXAMPLES, source
+from tests.browser.synthetic_features import embedding_at, examples_behind, geometry_at, tokens_at
 
 LEARNING_RATE = 0.05
-PARAMETERS = 12_874
-EXAMPLES = 512
 STAGES = (5, 9, 17, 33)
 
 
@@ -308,43 +307,9 @@ def linearised_at(step: int, steps: int) -> Linearisation:
     )
 
 
-def embedding_at(step: int, steps: int, classes: int) -> Projection:
-    """One cluster per class, on a circle, that draw together."""
-    rng = np.random.default_rng(7)
-    labels = np.arange(EXAMPLES) % classes
-    angle = 2 * np.pi * labels / classes
-    apart = 0.3 + 3.2 * (1 - np.exp(-4 * step / steps))
-    spread = 1.0 - 0.6 * step / steps
-    points = apart * np.stack([np.cos(angle), np.sin(angle)], axis=1) + spread * rng.normal(size=(EXAMPLES, 2)) * 0.8
-    return Projection(
-        provenance=source("principal components", step, 0.08),
-        points=points.astype(np.float32),
-        labels=labels,
-        classes=classes,
-        layer="fc2",
-        features=64,
-        method="pca",
-        explained=0.61,
-        trustworthiness=0.94,
-        neighbours=10,
-    )
-
-
-def source(method: str, step: int, seconds: float, **work: float) -> Provenance:
-    """Where such a number would come from."""
-    return Provenance(
-        method=method,
-        step=step,
-        split="train",
-        examples=EXAMPLES,
-        parameters=PARAMETERS,
-        seed=0,
-        seconds=seconds,
-        **work,
-    )
-
-
-def frames_at(step: int, steps: int, classes: int, rng: np.random.Generator) -> Iterator[tuple[str, Measurement]]:
+def frames_at(
+    step: int, steps: int, classes: int, rng: np.random.Generator, examples: int = EXAMPLES
+) -> Iterator[tuple[str, Measurement]]:
     """All measurements of one step, by their names in a run."""
     for stage in range(1, len(STAGES) + 1):
         yield "slice/trajectory", slice_at(step, steps, "trajectory", stage)
@@ -356,7 +321,12 @@ def frames_at(step: int, steps: int, classes: int, rng: np.random.Generator) -> 
     yield "ntk", kernel_at(step, steps)
     yield "modes", modes_at(step, steps)
     yield "linearised", linearised_at(step, steps)
-    yield "embedding", embedding_at(step, steps, classes)
+    yield "embedding", (picture := embedding_at(step, steps, classes, examples))
+    if step == 0:
+        yield "examples", examples_behind(picture)
+    yield "embedding/umap", embedding_at(step, steps, classes, method="umap")
+    yield "geometry", geometry_at(step, steps, classes)
+    yield "tokens", tokens_at(step, steps)
     yield (
         "sharpness",
         Sharpness(
@@ -381,7 +351,15 @@ FINDINGS = (
 )
 
 
-def write_step(writer: RunWriter, step: int, steps: int, every: int, classes: int, rng: np.random.Generator) -> None:
+def write_step(
+    writer: RunWriter,
+    step: int,
+    steps: int,
+    every: int,
+    classes: int,
+    rng: np.random.Generator,
+    examples: int = EXAMPLES,
+) -> None:
     """Everything that a training would record at one step."""
     train, test = losses(step, steps)
     writer.scalars(step, {"step/loss": train * float(np.exp(0.18 * rng.normal()))})
@@ -396,7 +374,7 @@ def write_step(writer: RunWriter, step: int, steps: int, every: int, classes: in
         norms = {"norm/gradient": 3 * train * (1 + 0.1 * rng.normal()), "norm/weights": 18 + 6 * np.sqrt(step / steps)}
         writer.scalars(step, {**numbers, **norms, "overhead/share": 0.08})
     if step % every == 0:
-        for name, measurement in frames_at(step, steps, classes, rng):
+        for name, measurement in frames_at(step, steps, classes, rng, examples):
             writer.measurement(step, name, measurement)
             writer.scalars(step, {f"{name}/{key}": value for key, value in measurement.scalars().items()})
     for share, text in FINDINGS:
@@ -413,6 +391,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pace", type=float, default=0.0, help="seconds per step; 0 writes as fast as it goes")
     parser.add_argument("--name", default="synthetic")
     parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help="points of the embedding")
     parser.add_argument("--until", type=int, default=None, help="step to stop at")
     chosen = parser.parse_args(arguments)
     rng = np.random.default_rng(0)
@@ -434,7 +413,7 @@ def main(arguments: list[str] | None = None) -> None:
             time.sleep(0.05)
         if status == "stopped":
             break
-        write_step(writer, step, chosen.steps, chosen.every, chosen.classes, rng)
+        write_step(writer, step, chosen.steps, chosen.every, chosen.classes, rng, chosen.examples)
         time.sleep(chosen.pace)
     writer.close(status)
 

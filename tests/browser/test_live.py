@@ -93,10 +93,7 @@ def test_columns_are_added_under_a_zoom_while_data_streams(training: str, visit:
     before = page.evaluate("[landscope.run.lastStep(), landscope.history.columns('density').at(-1).step]")
     until(page, f"landscope.run.lastStep() > {before[0]} + 90")
     until(page, f"landscope.history.columns('density').findLast(({{ found }}) => found).step > {before[1]} + 40")
-    page.wait_for_timeout(600)
-    assert (
-        page.evaluate(f"{drawn}.data[0].x.length") == page.evaluate("landscope.history.columns('density').length") + 1
-    )
+    until(page, f"{drawn}.data[0].x.length === landscope.history.columns('density').length + 1", seconds=5)
     assert page.evaluate(f"{drawn}._fullLayout.yaxis.range") == [1, 4]
     assert 2 <= page.evaluate("landscope.history.columns('density').length") <= 120
     assert watcher.errors == []
