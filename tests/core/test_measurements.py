@@ -59,6 +59,8 @@ def same(found, expected):
         return found.dtype == expected.dtype and np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f")
     if isinstance(expected, dict):
         return found.keys() == expected.keys() and all(same(found[key], value) for key, value in expected.items())
+    if isinstance(expected, tuple):
+        return type(found) is tuple and len(found) == len(expected) and all(map(same, found, expected))
     if isinstance(expected, float) and math.isnan(expected):
         return isinstance(found, float) and math.isnan(found)
     return type(found) is type(expected) and found == expected

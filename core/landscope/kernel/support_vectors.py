@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.svm import SVC
 from torch import Tensor
 
 from landscope.kernel.empirical import Kind, grams
@@ -63,6 +62,8 @@ def tangent_svm(
     labels, held_out = _labels(train), _labels(test)
     if len(np.unique(labels)) != 2:
         raise ValueError(f"the machine tells two classes apart, got {len(np.unique(labels))} different targets")
+    from sklearn.svm import SVC  # here, because it takes seconds and few need it
+
     whole = grams([train, test], theta=theta, kind=kind).whole.cpu().numpy()
     n = train.examples
     machine = SVC(C=1 / regularisation, kernel="precomputed", tol=1e-8).fit(whole[:n, :n], labels)

@@ -208,6 +208,16 @@ def test_pause_resume_and_stop_from_the_page(tmp_path):
     assert [event.text for event in run.events("command")] == ["pause", "resume", "stop"]
 
 
+def test_everything_is_measured_without_what_takes_seconds_to_import(tmp_path):
+    code = (
+        "import sys, torch, landscope as ls; m = torch.nn.Linear(3, 2); "
+        "s = ls.watch(m, torch.nn.CrossEntropyLoss(), (torch.randn(16, 3), torch.arange(16) % 2)); s.measure(); "
+        "slow = {'sklearn', 'umap', 'numba', 'pandas', 'scipy.stats', 'plotly', 'torch._dynamo'} & set(sys.modules); "
+        "assert not slow, slow"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
 PROGRAM = textwrap.dedent(
     """
     import sys, torch, landscope

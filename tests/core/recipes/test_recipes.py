@@ -130,7 +130,9 @@ def test_settings_are_options_of_the_command(tmp_path):
     command = [sys.executable, "-m", "landscope.recipes", "digits"]
     text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
     assert "--lr float" in text
-    subprocess.run([*command, "--runs", str(tmp_path), "--steps", "3", "--overhead", "0.01"], check=True)
+    subprocess.run(
+        [*command, "--runs", str(tmp_path), "--steps", "3", "--examples", "40", "--overhead", "0.01"], check=True
+    )
     config = only_run(tmp_path).manifest.config
     assert config["steps"] == 3
     assert config["lr"] == 0.2
