@@ -21,8 +21,9 @@ help: ## List these commands
 demo: $(VENV)/.runtime ## Train a recipe and open its live page (NAME=digits chooses one)
 	$(VENV)/bin/landscope demo $(NAME)
 
-test: setup lint types contracts unit ## Set up everything, then check and test everything
-	$(PY) -m pytest -m "browser or packaging"
+test: setup lint types contracts ## Set up everything, then check and test everything
+	$(PY) -m pytest -n auto --dist loadfile -m "not browser"
+	$(PY) -m pytest -m browser
 
 setup: $(VENV)/.dev chrome ## Install Landscope, its development tools and a browser for the tests
 
