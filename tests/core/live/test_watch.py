@@ -331,7 +331,7 @@ def test_a_long_measurement_goes_on_between_steps_and_belongs_to_the_step_it_was
 
 def test_weights_of_now_are_worth_more_than_the_last_sharpness_of_old_ones(tmp_path, monkeypatch):
     monkeypatch.setattr("landscope.live.budget._SHORTEST_INTERVAL", 0.0)
-    monkeypatch.setattr("landscope.live.scope._PATIENCE", 0.0)
+    monkeypatch.setattr("landscope.live.runner._PATIENCE", 0.0)
 
     def never_done(watched):
         yield None
