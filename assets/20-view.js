@@ -4,7 +4,7 @@ landscope.view = (() => {
     plane: ["trajectory", "random", "hessian", "gradient"],
     style: ["contour", "surface"],
     x: ["linear", "log"],
-    colour: ["class", "prediction", "correct", "loss", "margin"],
+    colour: ["class", "prediction", "correct", "loss", "margin", "learned"],
   };
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice
   const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page

@@ -88,6 +88,19 @@ landscope.run = (() => {
     });
     return lo <= hi ? { lo, hi } : null;
   };
+  // Least and greatest value of some lines over the whole run; null where there is none.
+  const rangeOf = (names) => {
+    let lo = Infinity,
+      hi = -Infinity;
+    names.forEach((name) =>
+      data.scalars.get(name)?.value.forEach((value) => {
+        if (!Number.isFinite(value)) return;
+        lo = Math.min(lo, value);
+        hi = Math.max(hi, value);
+      }),
+    );
+    return lo <= hi ? { lo, hi } : null;
+  };
   // Steps at which something was measured as a frame, ascending: the stops of stepping back and on.
   const stops = () => {
     const steps = new Set();
@@ -102,5 +115,5 @@ landscope.run = (() => {
     }
     return null;
   };
-  return { data, reset, take, lastStep, shownStep, valueAt, frameAt, spanOf, stops, newestEvent };
+  return { data, reset, take, lastStep, shownStep, valueAt, frameAt, spanOf, rangeOf, stops, newestEvent };
 })();

@@ -1,10 +1,19 @@
 // What the points of an embedding are coloured by, as far as the measurement knows it of each example.
 landscope.pointColours = (() => {
-  const { format } = landscope;
+  const { format, run } = landscope;
   const NAMED = 10; // classes with a hue of their own; more go round a circle
-  const EXTREME = 0.01; // share of the points at either end that have the colour of the end
+  const DECADES = 6; // of losses on one scale: what is smaller shares a colour
+  const PICTURES = ["embedding", "embedding/umap"]; // frames of the same examples, so that they share their scales
 
-  const FIELDS = { class: "labels", prediction: "predictions", correct: "predictions", loss: "losses", margin: "margins" };
+  const FIELDS = {
+    class: "labels",
+    prediction: "predictions",
+    correct: "predictions",
+    loss: "losses",
+    margin: "margins",
+    learned: "learned",
+  };
+  const CONTINUOUS = ["loss", "margin", "learned"];
   const known = (projection) => landscope.view.choices.colour.filter((name) => projection[FIELDS[name]]);
   const chosen = (projection) => {
     const { colour } = landscope.view.state;
@@ -18,24 +27,25 @@ landscope.pointColours = (() => {
       ? look.colours.palette[label % NAMED]
       : look.cyclic[Math.floor((360 * label) / classes) % 360];
   };
-  const quantiles = (values) => {
-    const sorted = Float64Array.from(values.filter(Number.isFinite)).sort();
-    if (!sorted.length) return [0, 0];
-    const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
-    return [at(EXTREME), at(1 - EXTREME)];
-  };
-  // Values, their ends and the scale between these: losses by their logarithm, margins evenly about zero.
+  // The limits that the frames of the whole run give of their losses or margins, so that no scale changes in playback.
+  const limits = (...names) => run.rangeOf(PICTURES.flatMap((frame) => names.map((name) => `${frame}/${name}`)));
+  // Values, the ends of the run's scale, and its colours: losses and steps by their logarithm, margins evenly about zero.
   const continuous = (projection, look) => {
-    const { colours } = look;
-    if (chosen(projection) === "loss") {
-      const values = Array.from(projection.losses.data);
-      const floor = values.reduce((least, value) => (value > 0 && value < least ? value : least), Infinity);
-      const places = values.map((value) => Math.log10(Math.max(value, floor === Infinity ? 1 : floor)));
-      return { places, ends: quantiles(places), scale: look.sequential };
+    const by = chosen(projection),
+      { colours } = look;
+    const values = Array.from(projection[FIELDS[by]].data);
+    if (by === "loss") {
+      const { lo, hi } = limits("loss.low", "loss.high") || { lo: 1, hi: 1 };
+      const least = Math.max(lo, hi / 10 ** DECADES);
+      const places = values.map((value) => Math.log10(Math.max(value, least)));
+      return { places, ends: [least, hi].map(Math.log10), scale: look.sequential };
     }
-    const places = Array.from(projection.margins.data);
-    const reach = Math.max(...quantiles(places).map(Math.abs), 1e-9);
-    return { places, ends: [-reach, reach], scale: [colours.second, colours.axis, colours.first] };
+    if (by === "learned") {
+      const places = values.map((step) => (step < 0 ? NaN : Math.log1p(step)));
+      return { places, ends: [0, Math.log1p(Math.max(run.lastStep(), 1))], scale: look.sequential };
+    }
+    const reach = limits("margin.reach")?.hi ?? 1;
+    return { places: values, ends: [-reach, reach], scale: [colours.second, colours.axis, colours.first] };
   };
 
   const SHADES = 64;
@@ -60,8 +70,8 @@ landscope.pointColours = (() => {
         colour: each((index) => (right(projection, index) ? colours.muted : colours.second)),
         symbol: each((index) => (right(projection, index) ? "o" : "x")),
       };
-    const symbol = each(() => "o");
-    if (by === "loss" || by === "margin") {
+    const symbol = each((index) => (by === "learned" && projection.learned.data[index] < 0 ? "x" : "o"));
+    if (CONTINUOUS.includes(by)) {
       const { places, ends, scale } = continuous(projection, look);
       const shades = Array.from({ length: SHADES }, (_, step) => between(scale, step / (SHADES - 1)));
       const step = (place) => Math.round(((SHADES - 1) * (place - ends[0])) / Math.max(ends[1] - ends[0], 1e-9));
@@ -74,13 +84,15 @@ landscope.pointColours = (() => {
     return { colour: each((index) => tint(data[index])), symbol };
   };
   const words = (projection, index) => {
-    const { labels, predictions, losses, margins, positions } = projection;
-    const label = labels.data[index];
+    const { labels, predictions, losses, margins, learned, positions } = projection;
+    const label = labels.data[index],
+      since = learned?.data[index];
     return [
       label < 0 ? "no class" : `class ${label}`,
       predictions ? `predicted ${predictions.data[index]}` : "",
       losses ? `loss ${format.number(losses.data[index])}` : "",
       margins && Number.isFinite(margins.data[index]) ? `margin ${format.number(margins.data[index])}` : "",
+      since >= 0 ? `right since step ${format.whole(since)}` : "",
       positions ? `example ${format.whole(positions.data[index])}` : "",
     ]
       .filter(Boolean)
@@ -90,10 +102,18 @@ landscope.pointColours = (() => {
   const legend = (projection, look) => {
     const by = chosen(projection),
       { colours } = look;
-    if (by === "loss" || by === "margin") {
+    if (CONTINUOUS.includes(by)) {
       const { ends, scale } = continuous(projection, look);
+      const bar = { swatch: gradient(scale), gradient: true };
+      if (by === "learned") {
+        const wrong = projection.learned.data.filter((step) => step < 0).length;
+        return [
+          { ...bar, label: "since step", value: `0 – ${format.whole(Math.round(Math.expm1(ends[1])))}` },
+          { swatch: colours.muted, dot: true, label: "wrong ×", value: format.whole(wrong) },
+        ];
+      }
       const [low, high] = by === "loss" ? ends.map((end) => 10 ** end) : ends;
-      return [{ swatch: gradient(scale), gradient: true, label: by, value: `${format.number(low, 2)} – ${format.number(high, 2)}` }];
+      return [{ ...bar, label: by, value: `${format.number(low, 2)} – ${format.number(high, 2)}` }];
     }
     if (by === "correct") {
       const count = projection.labels.data.length;

@@ -30,8 +30,21 @@ FEATURES = {
             ("class", "What the data says of each example."),
             ("prediction", "What the network says of it."),
             ("correct", "Whether they agree: crosses are wrong."),
-            ("loss", "The loss of each example alone, on a logarithmic scale; the outer hundredths share a colour."),
-            ("margin", "Output of the right class less the largest other: below zero the network is wrong."),
+            (
+                "loss",
+                "The loss of each example alone, on one logarithmic scale for the whole run, at most six decades long; "
+                "the outer hundredths share a colour.",
+            ),
+            (
+                "margin",
+                "Output of the right class less the largest other: below zero the network is wrong. One scale for the "
+                "whole run.",
+            ),
+            (
+                "learned",
+                "The step since which the network has been right about an example, in every frame up to the shown one, "
+                "on a logarithmic scale from the first step to the last; crosses are wrong now.",
+            ),
         ),
     ),
     "embedding/umap": Explanation(

@@ -20,6 +20,7 @@ def embedding_at(step: int, steps: int, classes: int, examples: int = EXAMPLES, 
     outputs = points @ means.T - np.square(means).sum(axis=1) / 2
     right, others = outputs[np.arange(examples), labels], outputs.copy()
     others[np.arange(examples), labels] = -np.inf
+    correct, order = outputs.argmax(axis=1) == labels, rng.uniform(size=examples) ** 3
     if method == "umap":
         points = np.sign(points) * np.abs(points) ** 0.8
     return Projection(
@@ -41,6 +42,7 @@ def embedding_at(step: int, steps: int, classes: int, examples: int = EXAMPLES, 
         predictions=outputs.argmax(axis=1).astype(np.int32),
         losses=(np.log(np.exp(outputs - outputs.max(axis=1, keepdims=True)).sum(axis=1)) + outputs.max(axis=1) - right),
         margins=right - others.max(axis=1),
+        learned=np.where(correct, np.minimum(order * steps, step), -1).astype(np.int32),
     )
 
 

@@ -70,7 +70,9 @@ def test_colours_are_of_what_is_known(shared: tuple[Page, Watcher], points: Proj
         expect(readout).to_contain_text(words)
 
     chosen = page.get_by_label("Colour of the points")
-    assert chosen.locator("option").all_inner_texts() == ["class", "prediction", "correct", "loss", "margin"]
+    assert chosen.locator("option").all_inner_texts() == [
+        "class", "prediction", "correct", "loss", "margin", "learned",
+    ]  # fmt: skip
     chosen.select_option("margin")
     expect(page).to_have_url(re.compile("colour=margin"))
     assert points.margins is not None
@@ -79,6 +81,35 @@ def test_colours_are_of_what_is_known(shared: tuple[Page, Watcher], points: Proj
     assert blue[int(points.margins.argmin())] < blue[int(points.margins.argmax())]
     chosen.select_option("class")
     expect(page).not_to_have_url(re.compile("colour"))
+    assert watcher.errors == []
+
+
+def test_colours_of_numbers_are_on_one_scale_for_the_whole_run(
+    shared: tuple[Page, Watcher], points: Projection, run: Run
+) -> None:
+    page, watcher = shared
+    frames = [run.measurement("embedding", step) for step in range(0, 2001, 100)]
+    pictures = [frame for frame in frames if isinstance(frame, Projection)]
+    readout = page.locator('[data-readout="embedding"]')
+    legends = {}
+    for colour in ("loss", "margin", "learned"):
+        for step in (800, 2000):
+            page.evaluate(f"landscope.view.set({{ step: {step}, colour: '{colour}' }})")
+            expect(page.locator('[data-provenance="embedding"]')).to_contain_text(f"step {step:,} ")
+            legends[colour, step] = " ".join(readout.locator(".entry").first.inner_text().split())
+        assert legends[colour, 800] == legends[colour, 2000]
+    assert legends["learned", 800] == "since step 0 – 2,000"
+    reach = max(picture.margin_reach or 0 for picture in pictures)
+    assert float(legends["margin", 800].split(" – ")[1]) == pytest.approx(reach, rel=0.05)
+
+    # What is wrong is a cross, and what was learned early is darker than what was learned late.
+    page.evaluate("landscope.view.set({ step: 800 })")
+    assert points.learned is not None
+    until(page, f"{DOTS}.symbol.filter((mark) => mark === 'x').length === {int((points.learned < 0).sum())}")
+    early, late = int(np.argmin(np.where(points.learned < 0, 9999, points.learned))), int(points.learned.argmax())
+    until(page, f"{DOTS}.colour[{early}] !== {DOTS}.colour[{late}]")
+    expect(readout).to_contain_text(f"wrong × {int((points.learned < 0).sum())}")
+    page.evaluate("landscope.view.set({ colour: 'class' })")
     assert watcher.errors == []
 
 

@@ -6,6 +6,7 @@ from landscope.embedding.finished_runs import project_together
 from landscope.embedding.fourier import token_spectrum
 from landscope.embedding.inputs import shown
 from landscope.embedding.layers import Features, features, layerwise
+from landscope.embedding.learning import steps_learned
 from landscope.embedding.modular_addition import progress_measures
 from landscope.embedding.neighbourhoods import continuity, trustworthiness
 from landscope.embedding.neural_collapse import collapse
@@ -31,6 +32,7 @@ __all__ = [
     "rankme",
     "shown",
     "similarity",
+    "steps_learned",
     "token_spectrum",
     "trustworthiness",
     "two_nn",

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from landscope.figures.scales import log_ticks, number
 from landscope.figures.theme import HEIGHT, SIGNED, Theme, categories, template
 from landscope.measurements import Projection
 
@@ -16,7 +17,7 @@ __all__ = ["embedding_figure", "embedding_layout"]
 NAMED = 10
 """With more classes than this, colours go round a circle and no class is named in the picture."""
 
-COLOURS = ("class", "prediction", "correct", "loss", "margin")
+COLOURS = ("class", "prediction", "correct", "loss", "margin", "learned")
 
 
 def embedding_figure(projection: Projection, colours: Theme, *, colour: str = "class") -> go.Figure:
@@ -25,7 +26,8 @@ def embedding_figure(projection: Projection, colours: Theme, *, colour: str = "c
     Args:
         projection: The points.
         colours: The theme.
-        colour: What colours the points: "class", "prediction", "correct", "loss" or "margin".
+        colour: What colours the points: "class", "prediction", "correct", "loss", "margin" or "learned", the step
+            since which each example is right.
 
     Raises:
         ValueError: if the colour is none of these, or the projection does not know it.
@@ -37,6 +39,8 @@ def embedding_figure(projection: Projection, colours: Theme, *, colour: str = "c
     if colour in ("loss", "margin"):
         numbers = projection.losses if colour == "loss" else projection.margins
         return _continuous(figure, projection, _known(numbers, colour), colour)
+    if colour == "learned":
+        return _learned(figure, projection, _known(projection.learned, colour), colours)
     if colour == "correct":
         right = _known(projection.correct, colour)
         for value, hue, name in ((True, colours.muted, "right"), (False, colours.second, "wrong")):
@@ -96,29 +100,41 @@ def _known(values: NDArray[Any] | None, colour: str) -> NDArray[Any]:
 
 
 def _continuous(figure: go.Figure, projection: Projection, values: NDArray[Any], name: str) -> go.Figure:
-    """Losses on a logarithmic scale, margins on one that is even about zero; the highest hundredth share a colour."""
+    """Losses on a logarithmic scale, margins on one that is even about zero; the outer hundredths share a colour."""
     if name == "loss":
-        positive = values[values > 0]
-        floor = float(positive.min()) if len(positive) else 1.0
-        shown = np.log10(np.maximum(values, floor))
-        scale: dict[str, Any] = {"colorscale": HEIGHT, "colorbar": {"title": {"text": "log₁₀ loss"}}}
+        low, high = projection.loss_limits or (1.0, 1.0)
+        shown = np.log10(np.maximum(values, np.finfo(float).tiny))  # below the scale's end
+        limits, scale, title = (np.log10(low), np.log10(high)), HEIGHT, "log₁₀ loss"
     else:
-        shown = values
-        reach = float(np.nanpercentile(np.abs(values), 99)) if np.isfinite(values).any() else 1.0
-        scale = {
-            "colorscale": SIGNED,
-            "cmin": -reach,
-            "cmax": reach,
-            "colorbar": {"title": {"text": "margin (logits)"}},
-        }
-    _points(figure, projection.points, name, {"color": shown, "showscale": True, **scale}, text=values)
+        reach = projection.margin_reach or 1.0
+        shown, limits, scale, title = values, (-reach, reach), SIGNED, "margin (logits)"
+    bar = {"colorscale": scale, "cmin": limits[0], "cmax": limits[1], "colorbar": {"title": {"text": title}}}
+    _points(figure, projection.points, name, {"color": shown, "showscale": True, **bar}, text=values)
+    return figure
+
+
+def _learned(figure: go.Figure, projection: Projection, steps: NDArray[Any], colours: Theme) -> go.Figure:
+    """Steps from the beginning on a logarithmic scale, log(1 + step); crosses are what is wrong."""
+    known = steps >= 0
+    last = float(max(projection.provenance.step or 0, steps.max(initial=0), 1))
+    ticks = [0.0, *(tick for tick in log_ticks(1, max(last, 2), most=5) if tick <= last)]
+    bar = {"title": {"text": "right since step"}, "tickvals": np.log1p(ticks), "ticktext": [number(t) for t in ticks]}
+    scale = {"colorscale": HEIGHT, "cmin": 0, "cmax": np.log1p(last), "showscale": True, "colorbar": bar}
+    hue = {"color": np.log1p(steps[known]), **scale}
+    _points(figure, projection.points[known], "right since step", hue, text=steps[known], digits=",d")
+    _points(figure, projection.points[~known], "wrong", {"color": colours.muted, "symbol": "x", "opacity": 0.75})
     return figure
 
 
 def _points(
-    figure: go.Figure, points: NDArray[np.float64], name: str, marker: dict[str, Any], text: NDArray[Any] | None = None
+    figure: go.Figure,
+    points: NDArray[np.float64],
+    name: str,
+    marker: dict[str, Any],
+    text: NDArray[Any] | None = None,
+    digits: str = ".3g",
 ) -> None:
-    hover = f"{name}<extra></extra>" if text is None else f"{name} %{{customdata:.3g}}<extra></extra>"
+    hover = f"{name}<extra></extra>" if text is None else f"{name} %{{customdata:{digits}}}<extra></extra>"
     common: dict[str, Any] = {"mode": "markers", "name": name, "hovertemplate": hover, "customdata": text}
     if points.shape[1] == 2:
         figure.add_scatter(x=points[:, 0], y=points[:, 1], marker={"size": 5} | marker, **common)

@@ -12,9 +12,10 @@ from torch import Tensor
 from landscope import curvature, embedding, landscape
 from landscope.dynamics import norms
 from landscope.landscape.cuts import Cut
+from landscope.live.feature_probes import pictured, pictured_by_umap
 from landscope.live.kernel_probes import Linearised, TangentKernel
 from landscope.live.watched import Watched
-from landscope.measurements import Measurement, Projection, Sharpness, Slice2D
+from landscope.measurements import Measurement, Sharpness, Slice2D
 
 __all__ = ["Probe", "Watched", "default_probes"]
 
@@ -54,8 +55,8 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("sharpness", _sharpness, weight=1.5, gradients=60),
         Probe("sharpness/measures", _measures, weight=0.5, gradients=80),
         Probe("quadratic", _quadratic, weight=0.5, gradients=80),
-        Probe("embedding", _embedding, weight=0.5, gradients=2),
-        Probe("embedding/umap", _umap, weight=0.4, gradients=20),
+        Probe("embedding", pictured, weight=0.5, gradients=2),
+        Probe("embedding/umap", pictured_by_umap, weight=0.4, gradients=20),
         Probe("geometry", _geometry, weight=0.4, gradients=10),
         Probe("examples", _examples, weight=0.05, gradients=1),
         Probe("ntk", TangentKernel(), weight=0.8, gradients=40),
@@ -113,18 +114,6 @@ def _density(watched: Watched) -> Result:
     return curvature.density(
         watched.focus, probes=3, steps=12, spikes=3, tolerance=1e-2, start=start, threshold=threshold
     )
-
-
-def _embedding(watched: Watched) -> Result:
-    last = watched.latest.get("embedding")
-    return embedding.project(watched.focus, previous=last if isinstance(last, Projection) else None)
-
-
-def _umap(watched: Watched) -> Result:
-    """Laid out from PCA at first: nothing waits for umap-learn to be imported and compiled, here or ever."""
-    last = watched.latest.get("embedding/umap")
-    previous = last if isinstance(last, Projection) else None
-    return embedding.project(watched.focus, method="umap", start="pca", previous=previous)
 
 
 def _geometry(watched: Watched) -> Result:

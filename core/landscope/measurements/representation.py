@@ -104,6 +104,8 @@ class Projection(Measurement):
         losses: (n,) the loss of each example alone; None where the loss has none.
         margins: (n,) output of the right class less the largest of the others, negative where the network is wrong;
             NaN without a class, None where outputs are not one row of classes.
+        learned: (n,) the step of the first frame since which each example has been right in every one, -1 while it is
+            wrong, where a training is followed; else None.
         values: (n, width) the features; not kept in a run's store.
         graph: (n, k) indices of each point's neighbours in the features, for "umap"; not kept in a run's store.
         centre: (width,) where the axes start, for linear methods; not kept in a run's store.
@@ -129,6 +131,7 @@ class Projection(Measurement):
     predictions: np.ndarray | None = None
     losses: np.ndarray | None = None
     margins: np.ndarray | None = None
+    learned: np.ndarray | None = None
     values: np.ndarray | None = not_stored()
     graph: np.ndarray | None = not_stored()
     centre: np.ndarray | None = not_stored()
@@ -139,17 +142,36 @@ class Projection(Measurement):
         """(n,) whether the largest output is that of the point's class; None where predictions are."""
         return None if self.predictions is None else self.predictions == self.labels
 
+    @property
+    def loss_limits(self) -> tuple[float, float] | None:
+        """Between which the positive losses lie but for the outer hundredths; None where there are none."""
+        positive = np.empty(0) if self.losses is None else self.losses[np.isfinite(self.losses) & (self.losses > 0)]
+        return (float(np.percentile(positive, 1)), float(np.percentile(positive, 99))) if positive.size else None
+
+    @property
+    def margin_reach(self) -> float | None:
+        """What the margins' sizes stay within but for a hundredth of them; None where no margin is known."""
+        known = np.empty(0) if self.margins is None else self.margins[np.isfinite(self.margins)]
+        return float(np.percentile(np.abs(known), 99)) if known.size else None
+
     def span(self) -> tuple[float, float] | None:
         """Least and greatest coordinate."""
         return (float(self.points.min()), float(self.points.max())) if self.points.size else None
 
     def scalars(self) -> dict[str, float]:
-        """How far the picture may be trusted, and how far it moved beside how far the features did."""
+        """How far the picture may be trusted, how far it moved beside the features, and limits of losses and margins.
+
+        From the limits of all frames, pages make one scale of colours for a whole run.
+        """
+        low, high = self.loss_limits or (None, None)
         scores = {
             "trustworthiness": self.trustworthiness,
             "continuity": self.continuity,
             "displacement": self.displacement,
             "feature_displacement": self.feature_displacement,
+            "loss.low": low,
+            "loss.high": high,
+            "margin.reach": self.margin_reach,
         }
         return {name: score for name, score in scores.items() if score is not None}
 

@@ -442,8 +442,32 @@ def test_points_can_be_coloured_by_what_the_network_makes_of_them() -> None:
     assert "moved 0.25 radii since the frame before, the features 0.5" in title
     with pytest.raises(ValueError, match="this projection has no loss of each example"):
         figure(projection(4), colour="loss")
-    with pytest.raises(ValueError, match="colour must be one of class, prediction, correct, loss, margin, got 'age'"):
+    names = "class, prediction, correct, loss, margin, learned"
+    with pytest.raises(ValueError, match=f"colour must be one of {names}, got 'age'"):
         figure(seen, colour="age")
+
+
+def test_points_are_coloured_by_the_step_since_which_they_are_right() -> None:
+    steps = np.array([0, -1, 99, 999, -1, 9, 0, 0, 0, 0, 0, 0])
+    seen = projection(4).replaced(learned=steps, provenance=dataclasses.replace(SOURCE, step=9999))
+    right, wrong = figure(seen, colour="learned").data
+    assert np.expm1(right.marker.color) == pytest.approx(steps[steps >= 0])
+    assert np.expm1(right.marker.cmax) == pytest.approx(9999)
+    assert np.expm1(right.marker.colorbar.tickvals)[:3] == pytest.approx([0, 1, 10])
+    assert right.marker.colorbar.ticktext[-1] == "1000"
+    assert wrong.marker.symbol == "x"
+    np.testing.assert_array_equal(wrong.x, seen.points[steps < 0, 0])
+    with pytest.raises(ValueError, match="this projection has no learned of each example"):
+        figure(projection(4), colour="learned")
+
+
+def test_the_limits_of_colours_leave_out_a_hundredth() -> None:
+    losses = np.concatenate([[0.0, np.inf, np.nan], np.arange(1.0, 102.0)])
+    seen = projection(4).replaced(losses=losses, margins=np.concatenate([[np.nan], np.arange(-100.0, 1.0)]))
+    assert seen.loss_limits == (2.0, 100.0)
+    assert seen.margin_reach == 99.0
+    assert seen.scalars().items() >= {"loss.low": 2.0, "loss.high": 100.0, "margin.reach": 99.0}.items()
+    assert projection(4).loss_limits is projection(4).margin_reach is None
 
 
 def test_geometry_has_three_views() -> None:
