@@ -7,11 +7,13 @@ torch nor a server, and it survives the death of the trainer at any instant.
     runs/<id>/run.sqlite      scalars, frames and events; written by the trainer alone
     runs/<id>/control.sqlite  commands to the trainer; written by the dashboard alone
     runs/<id>/blobs/          frames above one mebibyte, each named by its SHA-256
+    runs/<id>/checkpoints/    step-<n>.pt: what a training needs to go on from step n; written by the trainer alone
 """
 
 from landscope.runs.catalogue import RunSummary, latest_id, list_runs, open_run
+from landscope.runs.checkpoints import checkpoint_path, checkpoint_steps
 from landscope.runs.commands import Command
-from landscope.runs.manifest import Manifest
+from landscope.runs.manifest import Manifest, Parent
 from landscope.runs.reader import Event, FrameRef, Head, Increment, Run
 from landscope.runs.status import RunStatus
 from landscope.runs.writer import RunWriter
@@ -23,10 +25,13 @@ __all__ = [
     "Head",
     "Increment",
     "Manifest",
+    "Parent",
     "Run",
     "RunStatus",
     "RunSummary",
     "RunWriter",
+    "checkpoint_path",
+    "checkpoint_steps",
     "latest_id",
     "list_runs",
     "open_run",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from landscope.runs.manifest import MANIFEST, Manifest, read_manifest
+from landscope.runs.manifest import MANIFEST, Manifest, Parent, read_manifest
 from landscope.runs.reader import Run, StoredHead, read_head
 from landscope.runs.schema import DATABASE, reading
 from landscope.runs.status import RunStatus
@@ -33,6 +33,7 @@ class RunSummary:
     step: int = 0
     total: int | None = None
     finding: str | None = None
+    parent: Parent | None = None
     error: str | None = None
 
 
@@ -121,6 +122,7 @@ def _summary(folder: Path) -> RunSummary:
         step=head.step,
         total=head.total,
         finding=finding,
+        parent=manifest.parent,
     )
 
 

@@ -16,11 +16,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MANIFEST", "Manifest", "describe", "plain", "read_manifest", "slug", "write_manifest"]
+__all__ = ["MANIFEST", "Manifest", "Parent", "describe", "plain", "read_manifest", "slug", "write_manifest"]
 
 MANIFEST = "run.json"
 _LIMIT = 4 * 1024 * 1024  # bytes; a longer manifest is not one of ours
 _PACKAGES = ("landscope", "numpy", "torch")
+
+
+@dataclass(frozen=True)
+class Parent:
+    """Where a branch comes from.
+
+    Attributes:
+        run: Id of the run it goes on from, in the same folder of runs.
+        step: From which step.
+    """
+
+    run: str
+    step: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +51,7 @@ class Manifest:
         host: Name of the trainer's machine.
         pid: The trainer's process number.
         panels: What the page should show, for recipes that have a say in it.
+        parent: Where it goes on from, if it is a branch of another run.
     """
 
     schema: int
@@ -50,10 +64,17 @@ class Manifest:
     host: str = ""
     pid: int = 0
     panels: dict[str, Any] = field(default_factory=dict)
+    parent: Parent | None = None
 
 
 def describe(
-    name: str, *, schema: int, recipe: str | None, config: dict[str, Any] | None, panels: dict[str, Any] | None
+    name: str,
+    *,
+    schema: int,
+    recipe: str | None,
+    config: dict[str, Any] | None,
+    panels: dict[str, Any] | None,
+    parent: Parent | None = None,
 ) -> Manifest:
     """The manifest of a run that starts now, in this process."""
     now = datetime.now(UTC)
@@ -68,6 +89,7 @@ def describe(
         host=platform.node(),
         pid=os.getpid(),
         panels=plain(panels or {}),
+        parent=parent,
     )
 
 
@@ -118,13 +140,15 @@ def read_manifest(folder: Path) -> Manifest:
         "pid": int,
         "host": str,
     }
-    expected |= {"config": dict, "versions": dict, "panels": dict}
+    expected |= {"config": dict, "versions": dict, "panels": dict, "parent": dict | None}
     for key, kind in expected.items():
         if key in known and not isinstance(known[key], kind):
             raise ValueError(f"{path}: {key!r} must be {kind}, got {type(known[key]).__name__}")
     missing = {"schema", "name", "recipe", "created"} - set(known)
     if missing:
         raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
+    if known.get("parent") is not None:
+        known["parent"] = _parent(path, known["parent"])
     return Manifest(**known)
 
 
@@ -139,6 +163,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _parent(path: Path, values: dict[str, Any]) -> Parent:
+    run, step = values.get("run"), values.get("step")
+    if not isinstance(run, str) or not isinstance(step, int):
+        raise ValueError(f"{path}: 'parent' must have a run's id and a step, got {values}")
+    return Parent(run, step)
 
 
 def _versions() -> dict[str, str]:

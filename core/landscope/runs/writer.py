@@ -23,7 +23,7 @@ from landscope.measurements import Measurement
 from landscope.runs.backlog import Backlog, Batch, PendingEvent, PendingFrame, PendingScalars
 from landscope.runs.commands import Command, Inbox
 from landscope.runs.filesystem import journal_mode
-from landscope.runs.manifest import Manifest, describe, plain, write_manifest
+from landscope.runs.manifest import Manifest, Parent, describe, plain, write_manifest
 from landscope.runs.recorder import Pulse, Recorder
 from landscope.runs.schema import BLOBS, DATABASE, SCHEMA, create_database
 from landscope.runs.status import RunStatus, this_process
@@ -86,6 +86,7 @@ class RunWriter:
         recipe: str | None = None,
         config: dict[str, Any] | None = None,
         panels: dict[str, Any] | None = None,
+        parent: Parent | None = None,
     ) -> Self:
         """Start a run in a new folder under `root`, named by the time and by `name`.
 
@@ -95,6 +96,7 @@ class RunWriter:
             recipe: The built-in experiment this is, if any.
             config: Settings worth keeping.
             panels: What the page should show.
+            parent: Where it goes on from, if it is a branch of another run.
 
         Raises:
             OSError: if the folder cannot be made.
@@ -102,7 +104,7 @@ class RunWriter:
         """
         folder = Path(root)
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = describe(name, schema=SCHEMA, recipe=recipe, config=config, panels=panels)
+        manifest = describe(name, schema=SCHEMA, recipe=recipe, config=config, panels=panels, parent=parent)
         return cls(*_new_folder(folder, manifest))
 
     @property

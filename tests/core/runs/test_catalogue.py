@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from landscope.runs import RunWriter, latest_id, list_runs, open_run
+from landscope.runs import Parent, RunWriter, checkpoint_path, checkpoint_steps, latest_id, list_runs, open_run
 from landscope.runs.manifest import slug
 
 HOSTILE = [
@@ -113,6 +113,9 @@ _DAMAGE = {
     "manifest of wrong types": lambda path: (path / "run.json").write_text(
         '{"schema": 1, "name": 3, "recipe": null, "created": "x"}'
     ),
+    "manifest has half a parent": lambda path: (path / "run.json").write_text(
+        '{"schema": 1, "name": "x", "recipe": null, "created": "x", "parent": {"run": "a"}}'
+    ),
     "manifest nests too deep": lambda path: (path / "run.json").write_text("[" * 100_000),
     "manifest is binary": lambda path: (path / "run.json").write_bytes(b"\xff\xfe\x00"),
     "no database": lambda path: (path / "run.sqlite").unlink(),
@@ -192,3 +195,22 @@ def test_the_manifest_takes_any_configuration(tmp_path):
     assert manifest["panels"] == {"show": ["ntk"]}
     assert manifest["schema"] == 1
     assert {"python", "numpy", "landscope", "torch"} <= set(manifest["versions"])
+
+
+def test_a_branch_knows_its_parent_and_the_list_shows_it(tmp_path):
+    first = make(tmp_path)
+    branch = make(tmp_path, parent=Parent(first, 3))
+    assert open_run(branch, root=tmp_path).manifest.parent == Parent(first, 3)
+    assert open_run(first, root=tmp_path).manifest.parent is None
+    assert {run.id: run.parent for run in list_runs(tmp_path)} == {first: None, branch: Parent(first, 3)}
+
+
+def test_checkpoints_are_the_files_named_by_their_step(tmp_path):
+    assert checkpoint_steps(tmp_path) == []
+    for step in (10, 9, 200):
+        path = checkpoint_path(tmp_path, step)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    for other in ("step-x.pt", ".step-3.pt", "step-4.pt.part", "best.pt"):
+        (tmp_path / "checkpoints" / other).write_bytes(b"")
+    assert checkpoint_steps(tmp_path) == [9, 10, 200]
