@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from landscope.curvature.ascent import Neighbourhood, fine_enough, highest_rise
 from landscope.curvature.lanczos import RitzPairs, leading_eigenpairs
@@ -19,6 +18,7 @@ from landscope.curvature.stability import stability_rule
 from landscope.curvature.traces import trace
 from landscope.measurements import SharpnessMeasures
 from landscope.objective import Objective
+from landscope.optimizers import Optimizers
 
 __all__ = ["sharpness_measures"]
 
@@ -40,7 +40,7 @@ class _Row:
 
 def sharpness_measures(
     objective: Objective,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizers | None = None,
     *,
     theta: Tensor | None = None,
     rho: float = 0.05,
@@ -169,7 +169,7 @@ def _trace(objective: Objective, theta: Tensor, top: RitzPairs, seed: int) -> _R
 
 
 def _share(
-    objective: Objective, optimizer: Optimizer, theta: Tensor, top: RitzPairs, tolerance: float, seed: int
+    objective: Objective, optimizer: Optimizers, theta: Tensor, top: RitzPairs, tolerance: float, seed: int
 ) -> Iterator[_Row]:
     """The sharpness that the optimiser sees over its limit, where there is one by now."""
     rule = stability_rule(optimizer, objective.layout, objective.model)

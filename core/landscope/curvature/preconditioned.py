@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from torch import Tensor
-from torch.optim import Optimizer
 
 from landscope.curvature.lanczos import leading_eigenpairs
 from landscope.curvature.operators import preconditioned_operator, start_vector, zero_vector
@@ -13,6 +12,7 @@ from landscope.curvature.sampling import curvature_stderr
 from landscope.curvature.stability import StabilityRule, stability_rule
 from landscope.measurements import Sharpness
 from landscope.objective import Objective
+from landscope.optimizers import Optimizers, kinds
 
 __all__ = ["sharpness"]
 
@@ -21,7 +21,7 @@ _MAX_PRODUCTS = 200
 
 def sharpness(
     objective: Objective,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizers | None = None,
     *,
     theta: Tensor | None = None,
     start: Tensor | np.ndarray | None = None,
@@ -34,7 +34,7 @@ def sharpness(
 
     Args:
         objective: What to measure.
-        optimizer: The live optimiser of this model; without it P = 1 and there is no threshold.
+        optimizer: The live optimiser of this model, or several; without one P = 1 and there is no threshold.
         theta: Where, (P,); the model's weights at this moment if left out.
         start: `vector` of the previous measurement: following sharpness through training then takes a few products.
         tolerance: Error bound to reach, relative to the eigenvalue.
@@ -68,7 +68,7 @@ def sharpness(
             lambda_max=float(pairs.values[0]),
             residual=float(pairs.errors[0]),
             threshold=rule.threshold,
-            optimizer="" if optimizer is None else type(optimizer).__name__,
+            optimizer=kinds(optimizer),
             rule=rule.text,
             preconditioned=rule.scaling is not None,
             hvps=pairs.products,

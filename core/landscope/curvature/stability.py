@@ -25,6 +25,7 @@ preconditioned methods.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +33,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
+from landscope.optimizers import Holder, Optimizers, holders
 from landscope.parameters import ParameterLayout
 
 __all__ = ["StabilityRule", "stability_rule"]
@@ -66,15 +68,19 @@ class StabilityRule:
     decay_share: float = 0.0
 
 
-def stability_rule(optimizer: Optimizer, layout: ParameterLayout, model: nn.Module) -> StabilityRule:
+def stability_rule(optimizer: Optimizers, layout: ParameterLayout, model: nn.Module) -> StabilityRule:
     """The stability rule of `optimizer` in its present state, for the parameters in `layout`.
+
+    Several optimisers are one whose parameter groups are those of all: each parameter has the recursion of the group
+    that holds it, and they overshoot together. That is taken to be so if they step together, each on the gradient of
+    this objective.
 
     Known are SGD (momentum, dampening, Nesterov), RMSprop (momentum, centred), Adagrad, Adam and AdamW (amsgrad),
     NAdam, RAdam and Adamax, each with weight decay, `maximize` and several parameter groups. Their second moments are
     taken to stand still, which those of Adagrad do the more the longer it has run.
 
     Args:
-        optimizer: The optimiser; an adaptive one has second moments only after its first step.
+        optimizer: The optimiser, or several; an adaptive one has second moments only after its first step.
         layout: The parameters that make up theta.
         model: The module that owns them; they are found in the optimiser's groups by identity.
 
@@ -82,25 +88,24 @@ def stability_rule(optimizer: Optimizer, layout: ParameterLayout, model: nn.Modu
         ValueError: if the optimiser holds none of these parameters.
     """
     named = dict(model.named_parameters())
-    groups = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
-    held = {name: groups[id(named[name])] for name in layout.names if id(named[name]) in groups}
-    if not held:
-        raise ValueError(
-            "optimizer holds none of the objective's parameters; pass the one that trains this model, not a copy of it"
-        )
-    kind = type(optimizer)
-    if kind not in _KNOWN:
-        return StabilityRule(None, f"no rule known for {kind.__name__}")
-    steps = {name: _Step.of(optimizer, group) for name, group in held.items()}
+    found = holders(optimizer, model, layout.names)
+    unknown = {type(one).__name__: None for held_by in found.values() for one, _ in held_by if type(one) not in _KNOWN}
+    if unknown:
+        return StabilityRule(None, f"no rule known for {', '.join(unknown)}")
+    if any(len(held_by) > 1 for held_by in found.values()):
+        return StabilityRule(None, "no rule known where several optimisers hold the same parameter")
+    held = {name: held_by[0] for name, held_by in found.items()}
+    steps = {name: _Step.of(*holder) for name, holder in held.items()}
     moving = {name: step for name, step in steps.items() if step.length > 0}
     if not moving:
         return StabilityRule(None, "no threshold: the learning rate is 0")
-    preconditioners = {name: _preconditioner(optimizer, named[name], held[name]) for name in moving}
-    if all(preconditioner is None for preconditioner in preconditioners.values()):
+    preconditioners = {name: _preconditioner(named[name], *held[name]) for name in moving}
+    waiting = _waiting(held, preconditioners)
+    if waiting:
         return StabilityRule(
-            None, f"no threshold yet: {kind.__name__} has no second moments before its first step", pending=True
+            None, f"no threshold yet: {waiting} has no second moments before its first step", pending=True
         )
-    signs = {-1 if held[name]["maximize"] else 1 for name in moving}
+    signs = {-1 if held[name][1]["maximize"] else 1 for name in moving}
     if len(signs) > 1:
         return StabilityRule(None, "no rule known where some parameter groups are maximised and others minimised")
 
@@ -115,13 +120,23 @@ def stability_rule(optimizer: Optimizer, layout: ParameterLayout, model: nn.Modu
             else (first.threshold / steps[name].threshold / preconditioner).sqrt().to(like).expand_as(like)
         )
         decay[name] = torch.full_like(like, steps[name].l2_decay if moves else first.l2_decay)
-    rule = _assembled(first, kind is not SGD, layout.flatten(scaling), layout.flatten(decay), signs.pop())
+    adaptive = any(not isinstance(held[name][0], SGD) for name in moving)
+    rule = _assembled(first, adaptive, layout.flatten(scaling), layout.flatten(decay), signs.pop())
     shares = [
         step.shrinkage / 2 + step.l2_decay * float(scaling[name].max()) ** 2 / first.threshold
         for name, step in moving.items()
         if scaling[name].numel()
     ]
     return replace(rule, decay_share=max(shares, default=0.0))
+
+
+def _waiting(held: Mapping[str, Holder], preconditioners: Mapping[str, Tensor | None]) -> str:
+    """The kind of an optimiser that is to move parameters, but has taken no step yet; empty if there is none."""
+    ready: dict[int, bool] = {}
+    for name, preconditioner in preconditioners.items():
+        key = id(held[name][0])
+        ready[key] = ready.get(key, False) or preconditioner is not None
+    return next((type(held[name][0]).__name__ for name in preconditioners if not ready[id(held[name][0])]), "")
 
 
 def _assembled(first: _Step, adaptive: bool, scaling: Tensor, decay: Tensor, sign: int) -> StabilityRule:
@@ -194,7 +209,7 @@ class _Step:
         return (2 - self.shrinkage) * (1 + self.momentum) / (ahead * self.length)
 
 
-def _preconditioner(optimizer: Optimizer, parameter: nn.Parameter, group: dict[str, Any]) -> Tensor | None:
+def _preconditioner(parameter: nn.Parameter, optimizer: Optimizer, group: dict[str, Any]) -> Tensor | None:
     """What each element's step is divided by, in the parameter's shape; None before the first step."""
     if isinstance(optimizer, SGD):
         return torch.ones((), device=parameter.device)

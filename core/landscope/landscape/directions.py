@@ -20,6 +20,7 @@ from landscope.curvature.probes import private_generator
 from landscope.derivatives import Operator, accumulator
 from landscope.landscape.normalisation import Normalisation, blocks_of, normalised, orthogonalised
 from landscope.objective import Objective
+from landscope.optimizers import as_optimizers, holders
 
 __all__ = ["gradient_direction", "hessian_directions", "moment_directions", "random_directions", "sam_direction"]
 
@@ -186,12 +187,8 @@ def moment_directions(objective: Objective, optimizer: Optimizer) -> Tensor:
             learning rate is zero.
     """
     layout, named = objective.layout, dict(objective.model.named_parameters())
-    groups = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
-    held = {name: groups[id(named[name])] for name in layout.names if id(named[name]) in groups}
-    if not held:
-        raise ValueError(
-            "optimizer holds none of the objective's parameters; pass the one that trains this model, not a copy of it"
-        )
+    (optimizer,) = as_optimizers(optimizer)
+    held = {name: group for name, ((_, group),) in holders(optimizer, objective.model, layout.names).items()}
     states = {name: state for name in held if (state := optimizer.state.get(named[name]))}
     kind = type(optimizer).__name__
     if not states and any(group.get("momentum", 1) for group in held.values()):

@@ -6,9 +6,11 @@ import pytest
 import torch
 from scipy.optimize import brentq
 from torch import Tensor, nn
-from torch.optim import LBFGS, SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
+from torch.optim import LBFGS, SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop, Rprop
 
 from landscope.curvature import sharpness, stability_rule
+from landscope.objective import Objective
+from landscope.optimizers import Optimizers, as_optimizers
 from landscope.parameters import ParameterLayout
 
 STEPS = 400
@@ -29,9 +31,10 @@ def seen(rule, hessian: Tensor) -> float:
     return torch.linalg.eigvalsh(scaling[:, None] * whole * scaling).max().item()
 
 
-def frozen_moments(optimizer: Optimizer) -> None:
+def frozen_moments(optimizers: Optimizers) -> None:
     """Second moments of different sizes, so far along that bias correction is over."""
-    for group in optimizer.param_groups:
+    adaptive = [one for one in as_optimizers(optimizers) if not isinstance(one, SGD)]
+    for optimizer, group in ((one, group) for one in adaptive for group in one.param_groups):
         for parameter in group["params"]:
             size = torch.linspace(0.5, 4.0, parameter.numel(), dtype=parameter.dtype).view_as(parameter) ** 2
             state = optimizer.state[parameter]
@@ -53,27 +56,27 @@ def frozen_moments(optimizer: Optimizer) -> None:
                     state["max_exp_avg_sq"] = size
 
 
-def grows(hessian: Tensor, parts: list[nn.Parameter], optimizer: Optimizer) -> bool:
+def grows(hessian: Tensor, parts: list[nn.Parameter], optimizer: Optimizers) -> bool:
     """Whether the optimiser diverges on 1/2 w^T H w, minimising or maximising as it is set to."""
     with torch.no_grad():
         for part in parts:
             part.copy_(1e-6 * torch.randn(part.shape, generator=torch.Generator().manual_seed(0)))
-    if not isinstance(optimizer, SGD):
-        frozen_moments(optimizer)
+    frozen_moments(optimizer)
     sizes = [part.numel() for part in parts]
     start = torch.cat([part.detach() for part in parts])
     for _ in range(STEPS):
         w = torch.cat([part.detach() for part in parts])
         for part, slope in zip(parts, (hessian @ w).split(sizes), strict=True):
             part.grad = slope
-        optimizer.step()
+        for one in as_optimizers(optimizer):
+            one.step()
         if w.norm() > 1e4 * start.norm():  # further growth would reach the second moments
             return True
     moved = w != start
     return not w[moved].norm() < start[moved].norm()
 
 
-Build = Callable[[list[nn.Parameter]], Optimizer]
+Build = Callable[[list[nn.Parameter]], Optimizers]
 
 CASES: dict[str, Build] = {
     "gradient descent": lambda p: SGD(p, lr=0.1),
@@ -114,6 +117,8 @@ GROUPED: dict[str, Build] = {
     "adamw": lambda p: AdamW(
         [{"params": p[:1], "weight_decay": 0.0}, {"params": p[1:], "lr": 0.02}], lr=0.1, betas=(0.9, FROZEN)
     ),
+    "two optimisers": lambda p: [SGD(p[:1], lr=0.1, momentum=0.9), SGD(p[1:], lr=0.3, weight_decay=0.5)],
+    "descent and adam": lambda p: [SGD(p[:1], lr=0.05), Adam(p[1:], lr=0.1, betas=(0.9, FROZEN))],
     "rmsprop": lambda p: RMSprop(
         [{"params": p[:2], "momentum": 0.5}, {"params": p[2:], "lr": 0.3}], lr=0.1, alpha=FROZEN
     ),
@@ -125,12 +130,17 @@ def check(build: Build, sizes: tuple[int, ...], objective_of) -> None:
     objective = objective_of(shape, sizes)
     parts = list(objective.model.parts)
     optimizer = build(parts)
-    if not isinstance(optimizer, SGD):
-        frozen_moments(optimizer)
+    frozen_moments(optimizer)
     rule = stability_rule(optimizer, objective.layout, objective.model)
     assert rule.threshold is not None
     critical = brentq(lambda size: seen(rule, size * rule.sign * shape) - rule.threshold, 1e-3, 1e5, xtol=1e-9)
-    moving = {id(part) for group in optimizer.param_groups if group["lr"] > 0 for part in group["params"]}
+    moving = {
+        id(part)
+        for one in as_optimizers(optimizer)
+        for group in one.param_groups
+        if group["lr"] > 0
+        for part in group["params"]
+    }
     mask = torch.cat([torch.full((part.numel(),), float(id(part) in moving)) for part in parts]).double()
     for factor, expected in ((0.97, False), (1.03, True)):
         hessian = factor * critical * rule.sign * shape
@@ -284,6 +294,9 @@ def test_where_there_is_no_threshold_the_rule_says_why():
         "some parameter groups are maximised": SGD(
             [{"params": [model.weight]}, {"params": [model.bias], "maximize": True}], lr=0.1
         ),
+        "RMSprop has no second moments": [SGD([model.weight], lr=0.1), RMSprop([model.bias])],
+        "several optimisers hold the same parameter": [SGD(model.parameters(), lr=0.1), SGD([model.bias], lr=0.1)],
+        "no rule known for Rprop": [SGD([model.weight], lr=0.1), Rprop([model.bias])],
     }
     for reason, optimizer in reasons.items():
         rule = stability_rule(optimizer, layout, model)
@@ -297,13 +310,25 @@ def test_an_optimizer_of_another_model_is_refused():
         stability_rule(SGD(other.parameters(), lr=0.1), ParameterLayout.of(model), model)
 
 
+def test_an_optimizer_that_holds_none_takes_no_part_beside_one_that_does():
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    both = [SGD(other.parameters(), lr=0.5), SGD(model.parameters(), lr=0.1)]
+    assert stability_rule(both, ParameterLayout.of(model), model).threshold == pytest.approx(20.0)
+    assert sharpness(Objective(model, nn.MSELoss(), (torch.ones(4, 3), torch.ones(4, 2))), both).optimizer == "SGD"
+
+
+def test_what_is_no_optimizer_is_refused():
+    model = nn.Linear(3, 2)
+    with pytest.raises(TypeError, match="sequence of them, got list"):
+        stability_rule([list(model.parameters())], ParameterLayout.of(model), model)
+
+
 @pytest.mark.parametrize("name", ["weight decays", "all different", "one unlisted", "adamw"])
 def test_sharpness_is_of_the_operator_that_the_rule_speaks_of(name: str, objective_of):
     hessian = curvature_of(5)
     objective = objective_of(hessian, (2, 2, 1))
     optimizer = GROUPED[name](list(objective.model.parts))
-    if not isinstance(optimizer, SGD):
-        frozen_moments(optimizer)
+    frozen_moments(optimizer)
     rule = stability_rule(optimizer, objective.layout, objective.model)
     measured = sharpness(objective, optimizer, tolerance=1e-10)
     assert measured.lambda_max == pytest.approx(seen(rule, hessian), rel=1e-9)
