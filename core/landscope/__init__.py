@@ -28,6 +28,7 @@ _LAZY: dict[str, tuple[str, str | None]] = {
     "embedding": ("landscope.embedding", None),
     "dynamics": ("landscope.dynamics", None),
     "population": ("landscope.population", None),
+    "lab": ("landscope.lab", None),
     "measurements": ("landscope.measurements", None),
     "figures": ("landscope.figures", None),
     "formats": ("landscope.formats", None),

@@ -60,6 +60,7 @@ class ModelFunction:
         self.forward = forward
         self._entered = False
         self._pins: dict[str, Tensor] | None = None
+        self._pulse: Callable[[], None] | None = None
         self._call = _Call(self.model, forward or default_forward)
         self._names = tied_names(self.model)
 
@@ -74,6 +75,7 @@ class ModelFunction:
             buffers: Buffers to use and to write to; None gives copies of the model's, so that a forward pass that
                 writes to its buffers leaves the model's alone.
         """
+        self._beat()
         if buffers is None:
             buffers = {name: buffer.detach().clone() for name, buffer in self._buffers()}
         frozen = {} if self._pins is None else {n: pin for n, pin in self._pins.items() if n not in parameters}
@@ -84,17 +86,22 @@ class ModelFunction:
         }
         return functional_call(self._call, swapped, (batch,), tie_weights=False)
 
-    def pinned(self, but: Collection[str]) -> ModelFunction:
+    def pinned(self, but: Collection[str], pulse: Callable[[], None] | None = None) -> ModelFunction:
         """The same function, its buffers and parameters held as they are now, however the model changes later.
 
         Args:
             but: Names of parameters that every call will give.
+            pulse: Called before every call of the model and every derivative; what it raises ends the measurement.
         """
         held = copy(self)
-        held._entered = False
+        held._entered, held._pulse = False, pulse
         named = (*self.model.named_parameters(), *self.model.named_buffers())
         held._pins = {name: tensor.detach().clone() for name, tensor in named if name not in but}
         return held
+
+    def _beat(self) -> None:
+        if self._pulse is not None:
+            self._pulse()
 
     def _buffers(self) -> Iterator[tuple[str, Tensor]]:
         for name, buffer in self.model.named_buffers():
@@ -103,6 +110,7 @@ class ModelFunction:
     @contextmanager
     def isolated(self, *, batch_statistics: bool = False) -> Iterator[None]:
         """As `landscope.isolation.isolated` of the model; free where a measurement under way has done it already."""
+        self._beat()
         if self._entered:
             yield
             return

@@ -177,12 +177,15 @@ class Objective:
         """The objective as a function of some parameters alone, the others held at the model's values."""
         return self._derived(layout=ParameterLayout.of(self.model, patterns))
 
-    def pinned(self) -> Objective:
+    def pinned(self, pulse: Callable[[], None] | None = None) -> Objective:
         """The same objective, with what is not part of theta (frozen parameters, buffers) held as it is at this moment.
 
-        For measurements that go on while the model is trained.
+        For measurements that go on while the model is trained, and for those that may be ended: `pulse` is called
+        before every batch and every derivative, and what it raises ends the measurement.
         """
-        return self._derived(function=self.function.pinned(self.layout.names))
+        held = self._derived(function=self.function.pinned(self.layout.names, pulse))
+        held._chosen = self._chosen  # of the same data, so that what is fastest is the same
+        return held
 
     def _derived(self, **changes: Any) -> Objective:
         derived = copy(self)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from landscope.curvature.lanczos import KrylovSpace
+from landscope.curvature.krylov_spaces import KrylovSpace
 from landscope.curvature.probes import gaussian_probes, rademacher_probes
 from landscope.derivatives import Operator, accumulator
 

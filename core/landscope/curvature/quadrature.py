@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscope.curvature.lanczos import KrylovSpace, RitzPairs, basis_size, error_bounds
+from landscope.curvature.krylov_spaces import KrylovSpace
+from landscope.curvature.lanczos import RitzPairs, basis_size, error_bounds
 from landscope.curvature.operators import OperatorName, curvature_operator, start_vector, zero_vector
 from landscope.curvature.probes import gaussian_probes, private_generator
 from landscope.derivatives import Operator, accumulator

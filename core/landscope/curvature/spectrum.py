@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
 from torch import Tensor
 
-from landscope.curvature.lanczos import all_leading_eigenpairs
+from landscope.curvature.lanczos import eigenpairs_by_steps
 from landscope.curvature.operators import OperatorName, curvature_operator, start_vector, zero_vector
 from landscope.curvature.probes import private_generator
 from landscope.curvature.pyhessian_backend import pyhessian_eigenvalues
 from landscope.measurements import Eigenvalues
 from landscope.objective import Objective
+from landscope.work import Meter
 
-__all__ = ["eigenvalues"]
+__all__ = ["eigenvalues", "eigenvalues_by_steps"]
 
 
 def eigenvalues(
@@ -58,6 +60,38 @@ def eigenvalues(
         ValueError: if k or the tolerance is not positive, or an option is unknown or does not fit the objective.
         FloatingPointError: if a product is not finite.
     """
+    if backend == "pyhessian":
+        if which != "largest":
+            raise ValueError(f"backend='pyhessian' finds the largest eigenvalues, got which={which!r}")
+        return pyhessian_eigenvalues(objective, k, theta=theta, operator=operator, tolerance=tolerance, seed=seed)
+    if backend != "landscope":
+        raise ValueError(f"backend must be 'landscope' or 'pyhessian', got {backend!r}")
+    with objective.measuring():
+        *_, found = eigenvalues_by_steps(
+            objective, k, theta=theta, operator=operator, which=which, tolerance=tolerance, max_products=max_products,
+            basis=basis, start=start, seed=seed,
+        )  # fmt: skip
+    assert found is not None
+    return found
+
+
+def eigenvalues_by_steps(
+    objective: Objective,
+    k: int = 5,
+    *,
+    theta: Tensor | None = None,
+    operator: OperatorName = "hessian",
+    which: Literal["largest", "smallest", "both"] = "largest",
+    tolerance: float = 1e-3,
+    max_products: int | None = None,
+    basis: int | None = None,
+    start: Tensor | np.ndarray | None = None,
+    seed: int = 0,
+) -> Iterator[Eigenvalues | None]:
+    """As `eigenvalues`, yielding after each product: None, now and then the values as they are then; the result last.
+
+    The model is the user's again whenever this yields. Values that are not the last are without vectors.
+    """
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
     if which not in ("largest", "smallest", "both"):
@@ -68,25 +102,21 @@ def eigenvalues(
         raise ValueError(f"max_products must be at least k = {k}, got {max_products}")
     if tolerance <= 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}")
-    if backend == "pyhessian":
-        if which != "largest":
-            raise ValueError(f"backend='pyhessian' finds the largest eigenvalues, got which={which!r}")
-        return pyhessian_eigenvalues(objective, k, theta=theta, operator=operator, tolerance=tolerance, seed=seed)
-    if backend != "landscope":
-        raise ValueError(f"backend must be 'landscope' or 'pyhessian', got {backend!r}")
-    generator = private_generator(seed)
-    with objective.measuring() as meter:
-        pairs = all_leading_eigenpairs(
-            curvature_operator(objective, operator, theta),
-            start_vector(start, zero_vector(objective), generator),
-            largest,
-            smallest=smallest,
-            tolerance=tolerance,
-            max_products=budget,
-            generator=generator,
-            basis=basis,
-        )
-        return Eigenvalues(
+    generator, meter = private_generator(seed), Meter(objective)
+    for pairs in eigenpairs_by_steps(
+        curvature_operator(objective, operator, theta),
+        start_vector(start, zero_vector(objective), generator),
+        largest,
+        smallest=smallest,
+        tolerance=tolerance,
+        max_products=budget,
+        generator=generator,
+        basis=basis,
+    ):
+        if pairs is None:
+            yield None
+            continue
+        yield Eigenvalues(
             provenance=meter.provenance("Lanczos, full reorthogonalisation", seed=seed),
             values=pairs.values,
             residuals=pairs.residuals,
@@ -94,5 +124,5 @@ def eigenvalues(
             operator=operator,
             which=which,
             hvps=pairs.products,
-            vectors=pairs.vectors.cpu().numpy(),
+            vectors=pairs.vectors.cpu().numpy() if len(pairs.vectors) else None,
         )

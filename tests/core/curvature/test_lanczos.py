@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from landscope.curvature.lanczos import KrylovSpace, all_leading_eigenpairs, basis_size, leading_eigenpairs
+from landscope.curvature.krylov_spaces import KrylovSpace
+from landscope.curvature.lanczos import all_leading_eigenpairs, basis_size, leading_eigenpairs
 from landscope.curvature.probes import private_generator
 
 
