@@ -15,6 +15,7 @@ from landscope.figures.geometry import (
     geometry_figure,
     similarity_figure,
 )
+from landscope.figures.gradients import conflict_figure, gap_figure, gradient_figure, path_figure
 from landscope.figures.kernels import (
     eigenmodes_figure,
     kernel_figure,
@@ -52,7 +53,10 @@ from landscope.measurements import (
     Eigenvalues,
     EigenvectorReadout,
     Ensemble,
+    GapChange,
     Geometry,
+    GradientConflict,
+    GradientStatistics,
     KernelRegression,
     Laziness,
     Linearisation,
@@ -75,6 +79,7 @@ from landscope.measurements import (
     TokenSpectrum,
     Trace,
     TrainabilityMap,
+    UpdatePath,
     WidthScaling,
 )
 
@@ -126,6 +131,10 @@ _BUILDERS: dict[type[Measurement], Any] = {
     SGDStability: stability_figure,
     EigenvectorReadout: readout_figure,
     TokenSpectrum: tokens_figure,
+    GradientStatistics: gradient_figure,
+    GradientConflict: conflict_figure,
+    UpdatePath: path_figure,
+    GapChange: gap_figure,
 }
 
 

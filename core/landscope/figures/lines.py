@@ -13,7 +13,15 @@ from landscope.figures.scales import log_axis
 from landscope.figures.theme import Theme, blend, template
 from landscope.measurements import Collapse, Sharpness, SpectralCriteria, Trace
 
-__all__ = ["collapse_figure", "criteria_figure", "series_figure", "series_layout", "sharpness_figure", "trace_figure"]
+__all__ = [
+    "collapse_figure",
+    "criteria_figure",
+    "numbers_figure",
+    "series_figure",
+    "series_layout",
+    "sharpness_figure",
+    "trace_figure",
+]
 
 DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -84,7 +92,7 @@ def sharpness_figure(sharpness: Sharpness, colours: Theme) -> go.Figure:
     """The sharpness with its bound or, where that is larger, its sampling error, and the optimiser's limit dashed."""
     operator = "preconditioned Hessian" if sharpness.preconditioned else "Hessian"
     error = max(sharpness.residual, sharpness.stderr or 0.0)
-    figure = _numbers(["λ_max"], [sharpness.lambda_max], [error], f"eigenvalue of the {operator}", colours)
+    figure = numbers_figure(["λ_max"], [sharpness.lambda_max], [error], f"eigenvalue of the {operator}", colours)
     if sharpness.threshold is not None:
         figure.add_hline(
             sharpness.threshold,
@@ -102,7 +110,7 @@ def trace_figure(trace: Trace, colours: Theme) -> go.Figure:
     values, errors = (list(column) for column in zip(*found.values(), strict=True))
     name = f"of the {trace.operator} (loss / parameter²)"
     how = "exact" if trace.method == "exact" else f"{trace.method}, {trace.probes} probes"
-    return _numbers(list(found), values, errors, name, colours).update_layout(title={"text": how})
+    return numbers_figure(list(found), values, errors, name, colours).update_layout(title={"text": how})
 
 
 def criteria_figure(criteria: SpectralCriteria, colours: Theme) -> go.Figure:
@@ -115,7 +123,7 @@ def criteria_figure(criteria: SpectralCriteria, colours: Theme) -> go.Figure:
     values, errors = (list(column) for column in zip(*found.values(), strict=True))
     name = f"negative over positive curvature of the {criteria.operator} (no unit)"
     how = f"{criteria.probes} probes × {criteria.steps} steps, {criteria.deflated} vectors taken out"
-    return _numbers(list(found), values, errors, name, colours).update_layout(title={"text": how})
+    return numbers_figure(list(found), values, errors, name, colours).update_layout(title={"text": how})
 
 
 def collapse_figure(collapse: Collapse, colours: Theme) -> go.Figure:
@@ -128,14 +136,17 @@ def collapse_figure(collapse: Collapse, colours: Theme) -> go.Figure:
         "NC4<br>nearest mean": collapse.nc4,
     }
     known = {name: value for name, value in found.items() if value is not None}
-    figure = _numbers(
+    figure = numbers_figure(
         list(known), list(known.values()), None, f"distance from collapse at {collapse.layer} (no unit)", colours
     )
     positive = [value for value in known.values() if value > 0]
     return figure.update_yaxes(log_axis(min(positive), max(positive)), rangemode="normal") if positive else figure
 
 
-def _numbers(names: list[str], values: list[float], errors: list[float] | None, axis: str, colours: Theme) -> go.Figure:
+def numbers_figure(
+    names: list[str], values: list[float], errors: list[float] | None, axis: str, colours: Theme
+) -> go.Figure:
+    """Single numbers side by side, with their errors where they have any."""
     figure = go.Figure(
         layout={
             "template": template(colours),

@@ -13,14 +13,14 @@ from torch import Tensor
 from landscope.batches import Batches
 from landscope.derivatives import accumulator
 from landscope.kernel.graphs import recorded, terms_of
-from landscope.kernel.rows import gram_of_rows, layer_of
+from landscope.kernel.rows import Outputs, gram_of_rows, layer_of
 from landscope.kernel.spectrum import alignment, block_cosines, class_borders, effective_rank, label_gram
 from landscope.kernel.structured import gram_of_uses
 from landscope.kernel.sums import Sums
 from landscope.measurements import NTK
 from landscope.objective import Objective
 
-__all__ = ["Grams", "Kind", "grams", "ntk", "refuse_batch_statistics", "rows_of"]
+__all__ = ["Grams", "Kind", "detached", "gram_of_outputs", "grams", "ntk", "refuse_batch_statistics", "rows_of"]
 
 Kind = Literal["auto", "full", "trace", "output", "pseudo"]
 
@@ -152,10 +152,7 @@ def _grams(objectives: Sequence[Objective], theta: Tensor | None, kind: Kind, ou
         return rows_of(first.function(named, batch))
 
     with torch.no_grad():
-        few = [
-            rows(parameters, Batches((batch,), (size,)).select(_few(size)).items[0]).detach() for batch, size in batches
-        ]
-    counts = sorted({output.shape[1] for output in few})
+        counts = sorted({few.shape[1] for few in _outputs_of_few(rows, parameters, batches)})
     if len(counts) > 1:
         raise ValueError(f"the kernel needs as many outputs for every example, got {counts} in different batches")
     (count,) = counts
@@ -172,10 +169,49 @@ def _grams(objectives: Sequence[Objective], theta: Tensor | None, kind: Kind, ou
     def outputs(named: Mapping[str, Tensor], batch: Any) -> Tensor:
         return chosen(rows(named, batch))
 
+    paired = kind == "full"
+    width = 1 if kind in ("output", "pseudo") else count
+    first.work.forwards += 1
+    first.work.gradients += width
+    scale = 1 / count if kind in ("trace", "pseudo") else 1.0
+    whole, layers = gram_of_outputs(outputs, parameters, batches, paired=paired, by_layer=by_layer, scale=scale)
+    return Grams(whole, layers, kind, count)
+
+
+def gram_of_outputs(
+    outputs: Outputs,
+    parameters: Mapping[str, Tensor],
+    batches: Sequence[tuple[Any, int]],
+    *,
+    paired: bool = False,
+    by_layer: bool = False,
+    scale: float = 1.0,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Inner products of the gradients of any function of single examples, with `width` outputs for each.
+
+    To be used where the model is isolated and gradients are taken, as `grams` does.
+
+    Args:
+        outputs: The function, (b, width), of parameters and a batch.
+        parameters: All parameters of theta, as `detached` gives them.
+        batches: Batches with their sizes, n examples in all.
+        paired: Whether all outputs of an example are paired with all of another, m = n width, or each with its own and
+            summed over, m = n.
+        by_layer: Whether each layer's part is kept as well.
+        scale: What all entries are multiplied by.
+
+    Returns:
+        The Gram matrix (m, m) in float64, and by layer its parts, which sum to it.
+
+    Raises:
+        ValueError: if outputs are not one row for each example, depend on the other examples of a batch, or a gradient
+            is not finite.
+    """
     graphs = [recorded(outputs, parameters, batch, size) for batch, size in batches]
-    for graph, alone in zip(graphs, few, strict=True):
-        _refuse_dependence(chosen(alone), graph.output.detach()[_few(len(graph.output))])
-    paired, width = kind == "full", graphs[0].output.shape[1]
+    with torch.no_grad():
+        for graph, alone in zip(graphs, _outputs_of_few(outputs, parameters, batches), strict=True):
+            _refuse_dependence(alone, graph.output.detach()[_few(len(graph.output))])
+    examples, width = sum(size for _, size in batches), graphs[0].output.shape[1]
     side = examples * width if paired else examples
     like = graphs[0].output.detach()
     sums = Sums(lambda: like.new_zeros(side, side, dtype=accumulator(like)), by_layer)
@@ -186,13 +222,11 @@ def _grams(objectives: Sequence[Objective], theta: Tensor | None, kind: Kind, ou
     del graphs
     if rest:
         gram_of_rows(outputs, parameters, rest, batches, width, elements, paired, sums)
-    first.work.forwards += 1
-    first.work.gradients += width
-    whole, layers = sums.result(1 / count if kind in ("trace", "pseudo") else 1.0)
+    whole, layers = sums.result(scale)
     if not bool(whole.sum().isfinite()):
         raise ValueError("the kernel has entries that are not finite: the network's gradients are NaN or infinite here")
     order = dict.fromkeys(layer_of(name) for name in parameters)
-    return Grams(whole, {layer: layers[layer] for layer in order if layer in layers}, kind, count)
+    return whole, {layer: layers[layer] for layer in order if layer in layers}
 
 
 def refuse_batch_statistics(objective: Objective) -> None:
@@ -226,6 +260,13 @@ def rows_of(output: Any) -> Tensor:
     if output.ndim == 0:
         raise ValueError("the model's output is a scalar, expected one row per example")
     return output if output.ndim == 2 else output.reshape(len(output), -1)
+
+
+def _outputs_of_few(
+    outputs: Outputs, parameters: Mapping[str, Tensor], batches: Sequence[tuple[Any, int]]
+) -> list[Tensor]:
+    """The outputs of a few examples of each batch, taken without the others."""
+    return [outputs(parameters, Batches((batch,), (size,)).select(_few(size)).items[0]) for batch, size in batches]
 
 
 def _few(size: int) -> Tensor:

@@ -6,6 +6,7 @@ from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDen
 from landscope.measurements.eigenvectors import EigenvectorReadout
 from landscope.measurements.estimates import ClassSpectra, Diagonal, SpectralCriteria
 from landscope.measurements.geometry import Contrast, Dimension, Geometry, Similarity
+from landscope.measurements.gradients import GapChange, GradientConflict, GradientStatistics, UpdatePath
 from landscope.measurements.kernel import (
     Eigenmodes,
     KernelRegression,
@@ -38,7 +39,10 @@ __all__ = [
     "EigenvectorReadout",
     "Ensemble",
     "Examples",
+    "GapChange",
     "Geometry",
+    "GradientConflict",
+    "GradientStatistics",
     "KernelRegression",
     "Laziness",
     "Linearisation",
@@ -65,5 +69,6 @@ __all__ = [
     "TokenSpectrum",
     "Trace",
     "TrainabilityMap",
+    "UpdatePath",
     "WidthScaling",
 ]
