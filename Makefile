@@ -11,6 +11,10 @@ PYTHON ?= python3 python3.13 python3.12 python3.11 python3.14 python
 
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
+# Packages are installed uncompiled: the first process compiles what it imports, once for all that come after it. Where
+# the environment forbids keeping the result, every process would compile torch's modules anew, for some ten seconds.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help demo test setup lint types contracts unit browser packaging screenshots clean torch chrome
