@@ -14,6 +14,7 @@ from landscope.dynamics import norms
 from landscope.landscape.cuts import Cut
 from landscope.live.feature_probes import pictured, pictured_by_umap
 from landscope.live.kernel_probes import Linearised, TangentKernel
+from landscope.live.schedule import Every, next_due
 from landscope.live.watched import Watched
 from landscope.measurements import Measurement, Sharpness, Slice2D
 
@@ -39,12 +40,19 @@ class Probe:
             it was begun with, and yields results as they sharpen, and None in between.
         weight: Its share of the measuring time, relative to the other probes.
         gradients: About how many gradients of `Watched.focus` its first run takes as long as; later ones are timed.
+        every: At which steps: a number n, at multiples of n; "log", at steps ever further apart, 24 a decade; "asked",
+            only by `Scope.measure`; None, at any. It waits until its share of the time allows it, which with
+            `watch(overhead=math.inf)` is at once.
     """
 
     name: str
     measure: Callable[[Watched], Result | Iterator[Result]]
     weight: float = 1.0
     gradients: float = 1.0
+    every: Every = None
+
+    def __post_init__(self) -> None:
+        next_due(self.every, 0)  # refuses what is no schedule
 
 
 def default_probes() -> tuple[Probe, ...]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
 
 from landscope.live.budget import Budget
 from landscope.live.chronicle import Chronicle
+from landscope.live.memory import give_back, is_out_of_memory
 from landscope.live.probes import Probe, Result, Watched
+from landscope.live.schedule import next_due, relative_change
 from landscope.measurements import Measurement
 from landscope.runs import RunWriter
 
@@ -44,6 +49,9 @@ class _Underway:
 class Runner:
     """Runs probes, records what they find and charges their cost; one that fails is switched off.
 
+    One that runs out of memory is tried once more, on half of its examples, which it keeps to from then on. Weights
+    that are not finite are no failure of a probe's: it waits until they are again.
+
     Args:
         watched: What they look at.
         probes: The probes.
@@ -61,6 +69,10 @@ class Runner:
         self._writer = writer
         self._chronicle = chronicle
         self._underway: dict[str, _Underway] = {}
+        self._due: dict[str, float] = {name: 0 for name, probe in self._probes.items() if probe.every != "asked"}
+        self._found: dict[str, Mapping[str, float]] = {}  # the last numbers of each
+        self._halves: dict[str, dict[str, Any]] = {}  # the fewer examples of what ran out of memory
+        self._training = 0.0
 
     def first_picture(self) -> None:
         """One result of every probe, the cheapest first, as far as the budget allows it."""
@@ -69,13 +81,22 @@ class Runner:
                 pass
 
     def run_due(self, training: float, now: float) -> None:
-        """Runs what is affordable after `training` seconds of training, `now` on a monotonic clock."""
-        for name in self._budget.affordable(training, now):
+        """Runs what is due and affordable after `training` seconds of training, `now` on a monotonic clock."""
+        self._training = training
+        due = [name for name, step in self._due.items() if step <= self._watched.step or name in self._underway]
+        for name in self._budget.affordable(training, now, due):
             self._run(name)
 
-    def run_all(self) -> None:
-        """Measures everything at the present weights, to the end, whatever the budget."""
-        for name in list(self._probes):
+    def run(self, names: Collection[str] = ()) -> None:
+        """Measures at the present weights, to the end, whatever the budget: some, or all.
+
+        Raises:
+            ValueError: if there is no probe of a name, or it was switched off.
+        """
+        unknown = [name for name in names if name not in self._probes]
+        if unknown:
+            raise ValueError(f"no probe is called {', '.join(unknown)}; there are: {', '.join(self._probes) or 'none'}")
+        for name in list(names or self._probes):
             self._underway.pop(name, None)  # of earlier weights
             while name in self._probes and (not self._run(name) or name in self._underway):
                 pass
@@ -88,30 +109,44 @@ class Runner:
         """
         if name != "evaluate" and self._chronicle.diverged:
             return True
-        watched = self._watched
         began = time.perf_counter()
+        failure: Exception | None = None
         try:
             step, result, ended = self._advance(name)
-        except Exception as failure:  # noqa: BLE001 whatever a probe does, training goes on
-            self._switch_off(name, failure)
-            return True
-        if isinstance(result, Measurement):
-            result = result.at(step)
-            watched.latest[name] = result
-            self._writer.measurement(step, name, result)
-            self._chronicle.record(watched.step, {f"{name}/{key}": value for key, value in result.scalars().items()})
-        elif result is not None:
-            self._chronicle.record(watched.step, result)
+        except Exception as raised:  # noqa: BLE001 whatever a probe does, training goes on
+            failure = raised.with_traceback(None)  # whose frames hold what the probe had in memory
+        if failure is not None:
+            return self._recover(name, failure)
+        self._record(name, step, result)
         now = time.perf_counter()
         self._budget.charge(name, now - began, now, measured=result is not None)
         return ended or result is not None
+
+    def _record(self, name: str, step: int, result: Result) -> None:
+        if result is None:
+            return
+        if isinstance(result, Measurement):
+            result = result.at(step)
+            self._watched.latest[name] = result
+            self._writer.measurement(step, name, result)
+            scalars: Mapping[str, float] = {f"{name}/{key}": value for key, value in result.scalars().items()}
+        else:
+            scalars = result
+        self._chronicle.record(step, scalars)
+        change = relative_change(self._found.get(name, {}), scalars)
+        self._found[name] = scalars
+        if change is not None:
+            self._budget.changed(name, change, self._training)
 
     def _advance(self, name: str) -> tuple[int, Result, bool]:
         """The step whose weights a probe measures, its next result, and whether it has come to its end."""
         if name in self._underway and self._underway[name].stale(self._watched.step):
             del self._underway[name]
         if name not in self._underway:
-            result = self._probes[name].measure(self._watched)
+            probe, watched = self._probes[name], replace(self._watched, **self._halves.get(name, {}))
+            if name in self._due:
+                self._due[name] = next_due(probe.every, watched.step)
+            result = probe.measure(watched)
             if not isinstance(result, Iterator):
                 return self._watched.step, result, True
             self._underway[name] = _Underway(self._watched.step, result)
@@ -124,10 +159,28 @@ class Runner:
         underway.shown |= result is not None
         return underway.step, result, False
 
-    def _switch_off(self, name: str, failure: Exception) -> None:
-        del self._probes[name]
+    def _recover(self, name: str, failure: Exception) -> bool:
+        """Tries again on fewer examples, waits for finite weights, or switches off; whether it is done, as `_run`."""
+        watched, reason = self._watched, f"{type(failure).__name__}: {failure}"
         self._underway.pop(name, None)
-        self._budget.drop(name)
-        reason = f"{type(failure).__name__}: {failure}"
+        if is_out_of_memory(failure):
+            give_back()
+            if name not in self._halves:
+                self._halves[name] = watched.halves()
+                text = f"{name} ran out of memory and goes on with half of its examples ({reason})"
+                self._writer.event(watched.step, "probe-halved", text, {"probe": name})
+                return self._run(name)
+            reason += "; also with half of its examples: watch with fewer examples=, or leave it out of probes="
+        elif not bool(torch.isfinite(watched.focus.theta()).all()):
+            self._budget.charge(name, 0.0, time.perf_counter(), measured=False)
+            return True
+        self._switch_off(name, reason)
+        return True
+
+    def _switch_off(self, name: str, reason: str) -> None:
+        del self._probes[name]
+        if name in self._due:
+            del self._due[name]
+            self._budget.drop(name)
         logger.warning("probe %s is switched off at step %d: %s", name, self._watched.step, reason)
         self._writer.event(self._watched.step, "probe-off", reason, {"probe": name})

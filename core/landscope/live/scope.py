@@ -66,7 +66,8 @@ def watch(
         forward: `forward(model, batch)`, for models that are not called as `model(x)`.
         target: `target(batch)`, what the loss compares with.
         batch_norm: Policy for batch normalisation while measuring: "eval", "batch" or "recompute".
-        overhead: Seconds that may be spent measuring for each second of training, after the first picture.
+        overhead: Seconds that may be spent measuring for each second of training, after the first picture; `math.inf`
+            measures whatever is due at once.
         examples: How many training examples curvature, kernel and embedding use, by default between 32 and 1,024, as
             many as are quick; losses use four times as many, slices a quarter.
         probes: What to measure instead of the default.
@@ -96,7 +97,11 @@ def watch(
     test_sketch = None if held_out is None else held_out.sample(few)
     watched = Watched(whole, held_out, focus, focus.sample(few), test_sketch, optimizer, trajectory)
     probes = default_probes() if probes is None else probes
-    budget = Budget(overhead, {probe.name: probe.weight for probe in probes})
+    budget = Budget(
+        overhead,
+        {probe.name: probe.weight for probe in probes if probe.every != "asked"},
+        [probe.name for probe in probes if probe.every is not None],
+    )
     seconds = gradient_seconds(focus)
     for probe in probes:
         budget.expect(probe.name, probe.gradients * seconds)
@@ -183,11 +188,15 @@ class Scope:
         self._control.obey()
         self._left = time.perf_counter()
 
-    def measure(self) -> None:
-        """Measures everything now, whatever the budget."""
+    def measure(self, *names: str) -> None:
+        """Measures the probes of those names now, to the end, whatever the budget; without names, all of them.
+
+        Raises:
+            ValueError: if there is no probe of a name, or it was switched off.
+        """
         began, measured = time.perf_counter(), self._budget.spent
         self._training_seconds += began - self._left
-        self._runner.run_all()
+        self._runner.run(names)
         self._say()
         self._left = time.perf_counter()
         self._budget.charge_besides(self._left - began - (self._budget.spent - measured))

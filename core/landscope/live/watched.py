@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch.optim import Optimizer
 
@@ -38,3 +39,12 @@ class Watched:
     trajectory: Trajectory
     step: int = 0
     latest: dict[str, Measurement] = field(default_factory=dict)
+
+    def halves(self) -> dict[str, Any]:
+        """The objectives by name, each on half of its examples."""
+        found = {name: getattr(self, name) for name in ("train", "test", "focus", "sketch", "held_out")}
+        return {
+            name: objective.sample(max(1, objective.examples // 2))
+            for name, objective in found.items()
+            if objective is not None
+        }
