@@ -6,20 +6,44 @@ from landscope.dynamics.example_gradients import example_grams
 from landscope.dynamics.generalisation import gap_change
 from landscope.dynamics.gradient_noise import gradient_statistics, two_batch_estimates
 from landscope.dynamics.groups import by_group
+from landscope.dynamics.learning_coefficient import calibrate_learning_coefficient, local_learning_coefficient
 from landscope.dynamics.lengths import Norms, norms
+from landscope.dynamics.loss_laws import annealing_areas, fit_annealing_law, fit_power_law, forecast, score_forecast
+from landscope.dynamics.schedules import (
+    constant_schedule,
+    cosine_schedule,
+    linear_schedule,
+    schedule_bound,
+    wsd_schedule,
+)
+from landscope.dynamics.seeds import seed_bands, seed_variance
 from landscope.dynamics.updates import update_path
 
 __all__ = [
     "Finding",
     "Norms",
     "Series",
+    "annealing_areas",
     "by_group",
+    "calibrate_learning_coefficient",
+    "constant_schedule",
+    "cosine_schedule",
     "diagnose",
     "example_grams",
+    "fit_annealing_law",
+    "fit_power_law",
+    "forecast",
     "gap_change",
     "gradient_conflict",
     "gradient_statistics",
+    "linear_schedule",
+    "local_learning_coefficient",
     "norms",
+    "schedule_bound",
+    "score_forecast",
+    "seed_bands",
+    "seed_variance",
     "two_batch_estimates",
     "update_path",
+    "wsd_schedule",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from landscope.figures.connectivity import barriers_figure, connection_figure
+from landscope.figures.curves import forecast_figure, law_figure, schedule_figure
 from landscope.figures.eigenvectors import readout_figure
 from landscope.figures.estimates import class_spectra_figure, diagonal_figure
 from landscope.figures.geometry import (
@@ -27,9 +28,11 @@ from landscope.figures.kernels import (
     regression_figure,
     width_scaling_figure,
 )
+from landscope.figures.learning_coefficient import calibration_figure, coefficient_figure
 from landscope.figures.lines import collapse_figure, criteria_figure, series_figure, sharpness_figure, trace_figure
 from landscope.figures.sampling import convergence_figure, curvature_lines_figure, ensemble_figure
 from landscope.figures.scatter import embedding_figure
+from landscope.figures.seeds import bands_figure, variance_figure
 from landscope.figures.sharpness import measures_figure, quadratic_figure
 from landscope.figures.slices import box_figure, line_figure
 from landscope.figures.spectra import density_figure, eigenvalues_figure, waterfall_figure
@@ -43,6 +46,7 @@ from landscope.measurements import (
     NTK,
     Barriers,
     ClassSpectra,
+    CoefficientCalibration,
     Collapse,
     Connection,
     Contrast,
@@ -53,13 +57,16 @@ from landscope.measurements import (
     Eigenvalues,
     EigenvectorReadout,
     Ensemble,
+    Forecast,
     GapChange,
     Geometry,
     GradientConflict,
     GradientStatistics,
     KernelRegression,
     Laziness,
+    LearningCoefficient,
     Linearisation,
+    LossLaw,
     MeanCurvature,
     Measurement,
     MergeTree,
@@ -67,6 +74,9 @@ from landscope.measurements import (
     Projection,
     QuadraticModel,
     SampleConvergence,
+    ScheduleBound,
+    SeedBands,
+    SeedVariance,
     SGDStability,
     Sharpness,
     SharpnessMeasures,
@@ -135,6 +145,13 @@ _BUILDERS: dict[type[Measurement], Any] = {
     GradientConflict: conflict_figure,
     UpdatePath: path_figure,
     GapChange: gap_figure,
+    LossLaw: law_figure,
+    Forecast: forecast_figure,
+    ScheduleBound: schedule_figure,
+    SeedBands: bands_figure,
+    SeedVariance: variance_figure,
+    LearningCoefficient: coefficient_figure,
+    CoefficientCalibration: calibration_figure,
 }
 
 

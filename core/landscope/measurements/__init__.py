@@ -3,6 +3,7 @@
 from landscope.measurements.base import Measurement, Provenance
 from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
+from landscope.measurements.curves import Forecast, LossLaw, ScheduleBound
 from landscope.measurements.eigenvectors import EigenvectorReadout
 from landscope.measurements.estimates import ClassSpectra, Diagonal, SpectralCriteria
 from landscope.measurements.geometry import Contrast, Dimension, Geometry, Similarity
@@ -16,8 +17,10 @@ from landscope.measurements.kernel import (
     WidthScaling,
 )
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
+from landscope.measurements.learning_coefficient import CoefficientCalibration, LearningCoefficient
 from landscope.measurements.representation import NTK, Collapse, Examples, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
+from landscope.measurements.seeds import SeedBands, SeedVariance
 from landscope.measurements.sharpness import QuadraticModel, SharpnessMeasures
 from landscope.measurements.stability import SGDStability
 from landscope.measurements.tokens import TokenSpectrum
@@ -28,6 +31,7 @@ __all__ = [
     "NTK",
     "Barriers",
     "ClassSpectra",
+    "CoefficientCalibration",
     "Collapse",
     "Connection",
     "Contrast",
@@ -39,13 +43,16 @@ __all__ = [
     "EigenvectorReadout",
     "Ensemble",
     "Examples",
+    "Forecast",
     "GapChange",
     "Geometry",
     "GradientConflict",
     "GradientStatistics",
     "KernelRegression",
     "Laziness",
+    "LearningCoefficient",
     "Linearisation",
+    "LossLaw",
     "MeanCurvature",
     "Measurement",
     "MergeTree",
@@ -56,6 +63,9 @@ __all__ = [
     "Roughness",
     "SGDStability",
     "SampleConvergence",
+    "ScheduleBound",
+    "SeedBands",
+    "SeedVariance",
     "Sharpness",
     "SharpnessMeasures",
     "Similarity",
