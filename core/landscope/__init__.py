@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 # name -> (module, attribute); attribute None hands on the module itself
 _LAZY: dict[str, tuple[str, str | None]] = {
     "Objective": ("landscope.objective", "Objective"),
+    "Experiment": ("landscope.experiments", "Experiment"),
     "watch": ("landscope.live", "watch"),
     "Scope": ("landscope.live", "Scope"),
     "open": ("landscope.runs", "open_run"),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
-from landscope.evaluation import Loss
+from landscope.experiments import Experiment
 from landscope.live import Scope
 
 __all__ = ["descend", "device"]
@@ -18,32 +15,22 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def descend(
-    scope: Scope,
-    model: nn.Module,
-    loss_fn: Loss,
-    data: tuple[Tensor, Tensor],
-    optimizer: Optimizer,
-    *,
-    steps: int,
-    schedule: LRScheduler | None = None,
-) -> None:
+def descend(scope: Scope, experiment: Experiment, *, steps: int) -> None:
     """Takes full-batch steps until there are `steps`, or the page asks to stop; then measures everything once more.
 
     Args:
         scope: What watches the training; it is closed at the end, also when the training fails.
-        model: The network.
-        loss_fn: `loss_fn(outputs, targets)`.
-        data: Inputs and targets.
-        optimizer: The optimiser of the model's parameters.
+        experiment: What to train: its training data are inputs and targets, it has one optimiser, and its schedule, if
+            it has one, takes a step for each of the optimiser's.
         steps: How many steps to take.
-        schedule: Of the learning rate, one step for each of the optimiser's.
     """
-    inputs, targets = (tensor.to(device()) for tensor in data)
+    optimizer, schedule = experiment.optimizer, experiment.schedule
+    assert optimizer is not None
+    inputs, targets = (tensor.to(device()) for tensor in experiment.train)
     with scope:
         while scope.step_number < steps and not scope.stopped:
             optimizer.zero_grad()
-            loss = loss_fn(model(inputs), targets)
+            loss = experiment.loss_fn(experiment.model(inputs), targets)
             loss.backward()
             optimizer.step()
             if schedule is not None:

@@ -10,12 +10,13 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
 
+from landscope.experiments import Experiment
 from landscope.live import watch
 from landscope.live.kernel_probes import Modes
 from landscope.live.probes import Probe, default_probes
 from landscope.recipes.descent import descend, device
 
-__all__ = ["Config", "digits", "small_cnn", "squared_error", "train"]
+__all__ = ["Config", "build", "digits", "small_cnn", "squared_error", "train"]
 
 _SHARPNESS = 8.0  # weight of the probe this recipe is about: enough to see the sharpness oscillate
 
@@ -77,19 +78,25 @@ def squared_error(outputs: Tensor, classes: Tensor) -> Tensor:
     return 0.5 * (outputs - targets).square().sum(dim=1).mean()
 
 
-def train(config: Config, runs: Path) -> None:
-    """Trains the network, watched."""
+def build(config: Config) -> Experiment:
+    """The network at its initialisation, with its data and optimiser."""
     torch.set_num_threads(1)  # the network is small: a second thread costs more than it brings
     torch.manual_seed(config.seed)
     training, held_out = digits(config.examples, config.seed)
     model = small_cnn().to(device())
     optimizer = torch.optim.SGD(model.parameters(), lr=config.lr)
+    return Experiment(model, squared_error, training, held_out, optimizer)
+
+
+def train(config: Config, runs: Path) -> None:
+    """Trains the network, watched."""
+    experiment = build(config)
     scope = watch(
-        model,
-        squared_error,
-        train=training,
-        test=held_out,
-        optimizer=optimizer,
+        experiment.model,
+        experiment.loss_fn,
+        train=experiment.train,
+        test=experiment.test,
+        optimizer=experiment.optimizer,
         overhead=config.overhead,
         examples=1024,
         probes=_probes(),
@@ -98,7 +105,7 @@ def train(config: Config, runs: Path) -> None:
         config=vars(config),
         runs=runs,
     )
-    descend(scope, model, squared_error, training, optimizer, steps=config.steps)
+    descend(scope, experiment, steps=config.steps)
 
 
 def _probes() -> list[Probe]:

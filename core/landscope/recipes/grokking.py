@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from landscope.embedding import progress_measures
+from landscope.experiments import Experiment
 from landscope.live import watch
 from landscope.live.probes import Probe, default_probes
 from landscope.recipes.descent import descend, device
 
-__all__ = ["Config", "ModularAddition", "split_pairs", "train"]
+__all__ = ["Config", "ModularAddition", "build", "split_pairs", "train"]
 
 
 @dataclass(frozen=True)
@@ -82,27 +83,32 @@ def _tokens(pairs: dict[str, Tensor]) -> Probe:
     return Probe("tokens", lambda watched: progress_measures(watched.focus, splits=pairs), weight=0.3, gradients=8)
 
 
-def train(config: Config, runs: Path) -> None:
-    """Trains the network, watched."""
+def build(config: Config) -> Experiment:
+    """The network at its initialisation, with its data, optimiser and warm-up."""
     torch.set_num_threads(1)  # the matrices are small: a second thread costs more than it brings
     torch.manual_seed(config.seed)
     training, held_out = split_pairs(config.prime, config.fraction, config.seed)
     model = ModularAddition(config.prime, config.embedding, config.width).to(device())
-    loss_fn = nn.CrossEntropyLoss()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 10))
+    return Experiment(model, nn.CrossEntropyLoss(), training, held_out, optimizer, warmup)
+
+
+def train(config: Config, runs: Path) -> None:
+    """Trains the network, watched."""
+    experiment = build(config)
     scope = watch(
-        model,
-        loss_fn,
-        train=training,
-        test=held_out,
-        optimizer=optimizer,
+        experiment.model,
+        experiment.loss_fn,
+        train=experiment.train,
+        test=experiment.test,
+        optimizer=experiment.optimizer,
         overhead=config.overhead,
         examples=1024,
-        probes=[*default_probes(), _tokens({"train": training[0], "test": held_out[0]})],
+        probes=[*default_probes(), _tokens({"train": experiment.train[0], "test": experiment.test[0]})],
         total_steps=config.steps,
         recipe="grokking",
         config=vars(config),
         runs=runs,
     )
-    descend(scope, model, loss_fn, training, optimizer, steps=config.steps, schedule=warmup)
+    descend(scope, experiment, steps=config.steps)

@@ -31,6 +31,10 @@ def test_every_recipe_of_the_catalogue_has_a_config_and_trains(name):
     module = importlib.import_module(f"landscope.recipes.{name}")
     assert dataclasses.is_dataclass(module.Config)
     assert callable(module.train)
+    experiment = module.build(module.Config())
+    assert experiment.objective("train", examples=32).examples == 32
+    assert experiment.objective("test", examples=32).split == "test"
+    assert torch.equal(experiment.objective().theta(), module.build(module.Config()).objective().theta())
     documented = module.Config.__doc__
     assert all(f"{setting.name}:" in documented for setting in dataclasses.fields(module.Config))
     assert FLAGSHIP in CATALOGUE
