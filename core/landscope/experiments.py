@@ -17,7 +17,6 @@ from landscope.objective import Objective
 __all__ = ["Experiment"]
 
 _EXAMPLES = 4096
-_BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,6 @@ class Experiment:
             forward=self.forward,
             target=self.target,
             batch_norm=self.batch_norm,
-            batch_size=_BATCH_SIZE,
             examples=examples,
             split=split,
         )
