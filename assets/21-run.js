@@ -74,6 +74,12 @@ landscope.run = (() => {
     const index = landscope.lastAtOrBelow(frames.step, step);
     return index < 0 ? null : { seq: frames.seq[index], step: frames.step[index], index };
   };
+  // A frame that is no longer kept is not shown: the one before it is.
+  const forget = (name, seq) => {
+    const frames = data.frames.get(name),
+      index = frames ? frames.seq.indexOf(seq) : -1;
+    if (index >= 0) Object.values(frames).forEach((column) => column.splice(index, 1));
+  };
   // Least and greatest height over all frames of a name, so that scales hold still; null where there is none.
   const spanOf = (name) => {
     const frames = data.frames.get(name);
@@ -115,5 +121,5 @@ landscope.run = (() => {
     }
     return null;
   };
-  return { data, reset, take, lastStep, shownStep, valueAt, frameAt, spanOf, rangeOf, stops, newestEvent };
+  return { data, reset, take, forget, lastStep, shownStep, valueAt, frameAt, spanOf, rangeOf, stops, newestEvent };
 })();

@@ -56,7 +56,10 @@ landscope.frames = (() => {
       })
       .catch((error) => {
         wish.busy = false;
-        console.warn(`frame ${seq} of ${name} could not be read: ${error.message}`);
+        if (error.status === 404) {
+          landscope.run.forget(name, seq);
+          ready();
+        } else console.warn(`frame ${seq} of ${name} could not be read: ${error.message}`);
       });
   };
   const prefetch = (name, from) => {

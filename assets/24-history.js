@@ -55,7 +55,10 @@ landscope.history = (() => {
           })
           .catch((error) => {
             busy.delete(seq);
-            console.warn(`frame ${seq} of ${name} could not be read: ${error.message}`);
+            if (error.status === 404) {
+              run.forget(name, seq);
+              want(name, ready);
+            } else console.warn(`frame ${seq} of ${name} could not be read: ${error.message}`);
           });
       });
   };

@@ -12,12 +12,36 @@ from torch import Tensor
 from landscope.dynamics import Finding, Series, diagnose
 from landscope.live.progress import ProgressLine
 from landscope.runs import RunWriter
+from landscope.runs.retention import spread
 
 __all__ = ["Chronicle"]
 
 # Losses of single steps are read from the device this often, so that no step waits for it.
 _LOSS_INTERVAL = 0.1
 _FINDING_INTERVAL = 1.0
+# What is found goes on being so for long, and only its numbers change: it is said anew when the run is so much longer.
+_LONGER = 1.01
+_POINTS = 4096  # of each number, kept for findings
+
+
+class _Curve:
+    """A number over the steps, thinned as a run's scalars are (`spread`), but sooner."""
+
+    def __init__(self) -> None:
+        self._steps, self._values = np.empty(_POINTS, dtype=np.int64), np.empty(_POINTS)
+        self._length = 0
+
+    def append(self, step: int, value: float) -> None:
+        if self._length == _POINTS:
+            kept = spread(self._steps, _POINTS // 2)
+            self._length = len(kept)
+            self._steps[: self._length], self._values[: self._length] = self._steps[kept], self._values[kept]
+        self._steps[self._length], self._values[self._length] = step, value
+        self._length += 1
+
+    @property
+    def series(self) -> Series:
+        return Series(self._steps[: self._length], self._values[: self._length])
 
 
 class Chronicle:
@@ -34,24 +58,23 @@ class Chronicle:
         self._total_steps = total_steps
         self._progress = progress
         self._losses: list[tuple[int, Tensor | float]] = []
-        self._history: dict[str, tuple[list[int], list[float]]] = {}
+        self._history: dict[str, _Curve] = {}
         self._said = time.perf_counter()
         self._finding: Finding | None = None
         self._found_at = float("-inf")
+        self._found_step = 0
 
     @property
     def diverged(self) -> bool:
         """Whether the last measured training loss is not finite."""
         losses = self._history.get("train/loss")
-        return losses is not None and not np.isfinite(losses[1][-1])
+        return losses is not None and not np.isfinite(losses.series.last)
 
     def record(self, step: int, scalars: Mapping[str, float]) -> None:
         """Writes measured scalars, and keeps them for findings."""
         self._writer.scalars(step, scalars)
         for name, value in scalars.items():
-            steps, values = self._history.setdefault(name, ([], []))
-            steps.append(step)
-            values.append(value)
+            self._history.setdefault(name, _Curve()).append(step, value)
 
     def loss(self, step: int, loss: Tensor | float) -> None:
         """Notes the loss of a step's batch; it may stay on the device."""
@@ -61,36 +84,40 @@ class Chronicle:
         """Whether `say` was last called long enough ago."""
         return now - self._said > _LOSS_INTERVAL
 
-    def say(self, step: int, overhead: float | None) -> None:
+    def say(self, step: int, overhead: float | None, *, last: bool = False) -> None:
         """Brings the losses of single steps, the finding and the progress line up to date.
 
         Args:
             step: The present one.
             overhead: Seconds of measuring for each second of training, once there was training.
+            last: Whether nothing more will be said.
         """
         self._said = time.perf_counter()
         for at, loss in self._read_losses():
             self._writer.scalars(at, {"step/loss": loss})
         share = {} if overhead is None else {"overhead/share": overhead}
-        if self._said - self._found_at > _FINDING_INTERVAL:
+        if last or self._said - self._found_at > _FINDING_INTERVAL:
             self._found_at = self._said
             if share:
                 self._writer.scalars(step, share)
-            finding = diagnose({name: Series(np.array(s), np.array(v)) for name, (s, v) in self._history.items()})
-            if finding != self._finding:
-                self._finding = finding
-                self._writer.event(step, "finding", finding.text, {"kind": finding.kind})
+            self._find(step, last)
         if self._progress is not None:
-            latest = {name: values[-1] for name, (_, values) in self._history.items()}
+            latest = {name: curve.series.last for name, curve in self._history.items()}
             self._progress.show(step, self._total_steps, latest | share)
 
     def end(self, step: int, overhead: float | None) -> None:
         """Says all that is still to be said, and leaves the last line standing."""
-        self._found_at = float("-inf")
-        self.say(step, overhead)
+        self.say(step, overhead, last=True)
         if self._progress is not None:
             self._progress.end()
             self._progress = None
+
+    def _find(self, step: int, last: bool) -> None:
+        finding, before = diagnose({name: curve.series for name, curve in self._history.items()}), self._finding
+        same = before is not None and finding.kind == before.kind
+        if finding != before and (last or not same or step >= _LONGER * self._found_step):
+            self._finding, self._found_step = finding, step
+            self._writer.event(step, "finding", finding.text, {"kind": finding.kind})
 
     def _read_losses(self) -> list[tuple[int, float]]:
         """The losses passed since the last time, read from the device in one go."""

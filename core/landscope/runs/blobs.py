@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["BLOB_THRESHOLD", "read_blob", "write_blob"]
+__all__ = ["BLOB_THRESHOLD", "read_blob", "remove_blob", "write_blob"]
 
 BLOB_THRESHOLD = 1024 * 1024  # bytes; SQLite serves smaller values faster than a file system does
 _SHA = re.compile(r"[0-9a-f]{64}")
@@ -54,3 +54,8 @@ def read_blob(folder: Path, sha: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha:
         raise ValueError(f"blob {sha} is damaged: its content has another SHA-256")
     return data
+
+
+def remove_blob(folder: Path, sha: str) -> None:
+    """Removes the file of a blob that no frame refers to any more; one that is gone already is no matter."""
+    (folder / f"{sha}.safetensors").unlink(missing_ok=True)

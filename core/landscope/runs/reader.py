@@ -160,7 +160,7 @@ class Run:
             raise ValueError(f"limit must be positive, got {limit}")
         with self._reading() as source:
             newest = source.execute("SELECT seq FROM head").fetchone()[0]
-            upto = min(newest, seq + limit)  # numbers have no gaps
+            upto = min(newest, seq + limit)  # every row has a number of its own
             names = _names(source)
             between = (seq, upto)
             scalars = source.execute(

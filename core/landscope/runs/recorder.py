@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from landscope.runs.backlog import Batch
-from landscope.runs.blobs import BLOB_THRESHOLD, write_blob
+from landscope.runs.blobs import BLOB_THRESHOLD, remove_blob, write_blob
+from landscope.runs.retention import Retention
 from landscope.runs.schema import BLOBS, DATABASE, open_for_writing
 from landscope.runs.status import RunStatus
 
@@ -49,9 +50,10 @@ class Recorder:
         self._connection = open_for_writing(folder / DATABASE)
         self._identity = _identity(folder / DATABASE)
         self._series: dict[tuple[str, ...], int] = {}
+        self._retention = Retention()
 
     def commit(self, batch: Batch, pulse: Pulse) -> None:
-        """Write a batch and the trainer's pulse.
+        """Write a batch and the trainer's pulse, and thin what has become more than a run keeps.
 
         Raises:
             OSError: if the folder is gone or the disk refuses a blob. Nothing was recorded.
@@ -67,6 +69,9 @@ class Recorder:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             series, seq = self._insert(batch, shas)
+            numbers = self._series | series
+            self._retention.thin_scalars(self._connection, (numbers[record.names] for record in batch.scalars))
+            unused = self._retention.thin_frames(self._connection, {frame.name for frame in batch.frames})
             self._connection.execute(
                 "UPDATE head SET seq = ?, step = ?, total = ?, status = ?, heartbeat = ?, dropped = ?",
                 (seq, pulse.step, pulse.total, pulse.status.value, pulse.heartbeat, pulse.dropped),
@@ -78,6 +83,8 @@ class Recorder:
             raise
         self.seq = seq
         self._series.update(series)
+        for sha in unused:
+            remove_blob(self._folder / BLOBS, sha)
 
     def close(self) -> None:
         """Fold the write-ahead log into the database and let go of it."""

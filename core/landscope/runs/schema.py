@@ -22,9 +22,10 @@ DATABASE = "run.sqlite"
 BLOBS = "blobs"
 _BUSY_S = 5.0
 
-# `seq` counts the rows of scalar, frame and event together, without gaps, in the order of commits. What is said in one
-# call is one row: `data` holds a little-endian float64 for each of the series' names (a JSON list). That is a tenth of
-# the rows, a third of the bytes, and NaN, which SQLite would make NULL, stays.
+# `seq` counts the rows of scalar, frame and event together, in the order of commits; gaps are what was thinned out of a
+# long run (see retention). What is said in one call is one row: `data` holds a little-endian float64 for each of the
+# series' names (a JSON list). That is a tenth of the rows, a third of the bytes, and NaN, which SQLite would make NULL,
+# stays.
 _TABLES = f"""
 CREATE TABLE series (id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE);
 CREATE TABLE scalar (
