@@ -33,11 +33,11 @@ landscope.api = (() => {
     manifest: (id) => json(`${run(id)}/manifest`),
     since: (id, seq) => json(`${run(id)}/since/${seq}`),
     frame: async (id, seq) => (await ask(`${run(id)}/frames/${seq}.bin`)).arrayBuffer(),
-    send: (id, kind) =>
+    send: (id, kind, params = {}) =>
       json(`${run(id)}/commands`, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ kind }),
+        body: JSON.stringify({ kind, params }),
       }),
   };
 })();

@@ -5,6 +5,7 @@ landscope.view = (() => {
     style: ["contour", "surface"],
     x: ["linear", "log"],
     colour: ["class", "prediction", "correct", "loss", "margin", "learned"],
+    dock: ["none", "control"],
   };
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice
   const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page
@@ -22,9 +23,9 @@ landscope.view = (() => {
     state.show = query.get("show") || SHOW;
     state.chosen = /^\d+(,\d+)*$/.test(query.get("chosen")) ? query.get("chosen") : "";
   };
-  const search = () => {
+  const search = (step = state.step) => {
     const query = new URLSearchParams();
-    if (state.step !== null) query.set("step", String(state.step));
+    if (step !== null) query.set("step", String(step));
     Object.entries(CHOICES).forEach(([key, values]) => {
       if (state[key] !== values[0]) query.set(key, state[key]);
     });
@@ -33,6 +34,8 @@ landscope.view = (() => {
     const text = query.toString().replaceAll("%2C", ",");
     return text ? `?${text}` : "";
   };
+  // Another run in the same view, at its newest step.
+  const addressOf = (run) => `/run/${encodeURIComponent(run)}${search(null)}`;
   // Browsers refuse more than some 100 changes of the address in half a minute, so dragging writes it at its end.
   let pending = null;
   const write = () => {
@@ -71,5 +74,5 @@ landscope.view = (() => {
     read();
   };
   read();
-  return { state, set, go, declare, choices: CHOICES, following: () => state.step === null };
+  return { state, set, go, addressOf, declare, choices: CHOICES, following: () => state.step === null };
 })();

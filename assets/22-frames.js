@@ -51,6 +51,7 @@ landscope.frames = (() => {
     load(seq)
       .then(() => {
         wish.busy = false;
+        if (wishes.get(name) !== wish) return; // of another run
         if (wish.seq !== seq) want(name, wish.seq, ready);
         ready();
       })
@@ -74,8 +75,10 @@ landscope.frames = (() => {
     }
   };
   const clear = () => {
+    wishes.clear();
     kept.clear();
     used = 0;
   };
-  return { get, load, want, prefetch, clear };
+  landscope.on("run", clear);
+  return { get, load, want, prefetch };
 })();

@@ -54,7 +54,6 @@ landscope.live = (() => {
   const follow = async (id) => {
     turnNumber += 1;
     const mine = turnNumber;
-    landscope.frames.clear();
     landscope.run.reset(null);
     failures = 0;
     landscope.emit("run", id);

@@ -99,15 +99,15 @@ landscope.timebar = (() => {
       .filter(({ kind }) => kind === "finding")
       .filter((event, index, all) => index === 0 || subject(event) !== subject(all[index - 1]));
     place.replaceChildren(
-      ...findings.map((event) => {
-        const mark = element("span", {
-          className: "mark",
-          title: `step ${landscope.format.whole(event.step)}: ${event.text}`,
-        });
-        mark.style.left = `${100 * toShare(event.step)}%`;
-        return mark;
-      }),
+      ...findings.map((event) => markOf(event, "mark")),
+      ...landscope.controls.state.acts.map((event) => markOf(event, "mark act-mark")),
     );
+  };
+  const markOf = (event, className) => {
+    const mark = element("span", { className, title: `step ${landscope.format.whole(event.step)}: ${event.text}` });
+    mark.dataset.step = String(event.step);
+    mark.style.left = `${100 * toShare(event.step)}%`;
+    return mark;
   };
 
   const mount = () => {
@@ -129,6 +129,11 @@ landscope.timebar = (() => {
     };
     track.addEventListener("pointerdown", (event) => {
       if (event.button) return;
+      const mark = event.target.closest?.(".mark");
+      if (mark) {
+        choose(Number(mark.dataset.step));
+        return;
+      }
       track.setPointerCapture(event.pointerId);
       drag(event);
       track.addEventListener("pointermove", drag);

@@ -10,9 +10,7 @@ landscope.header = (() => {
     crashed: "crashed",
   };
   const active = () => Boolean(run.data.head) && ["running", "paused"].includes(run.data.head.status);
-  let connection = null,
-    sending = false,
-    refused = "";
+  let connection = null;
 
   const status = () => {
     const pill = find("#status"),
@@ -22,15 +20,6 @@ landscope.header = (() => {
     setText(pill, lost && active() ? "no contact" : name);
     pill.dataset.status = lost && active() ? "lost" : head ? head.status : "";
     pill.hidden = !name;
-    const slot = find("#pause-slot"),
-      button = find('[data-action="pause"]');
-    slot.hidden = !active() || view.state.run === null;
-    const paused = Boolean(head) && head.status === "paused";
-    button.classList.toggle("paused", paused);
-    button.disabled = sending || lost;
-    setText(button.querySelector(".button-text"), paused ? "Resume" : "Pause");
-    button.setAttribute("aria-label", paused ? "Resume training" : "Pause training");
-    button.title = button.getAttribute("aria-label");
   };
   const staleness = () => {
     const { head } = run.data;
@@ -46,6 +35,7 @@ landscope.header = (() => {
       ? ` · measuring takes ${landscope.format.share(overhead)} of training time`
       : "";
     setText(place, `step ${whole(head.step)}${active() ? ` · ${age(old)}` : ""}${cost}`);
+    place.title = place.textContent;
     place.classList.toggle("stale", active() && head.status === "running" && old > 10);
   };
   const finding = () => {
@@ -65,7 +55,6 @@ landscope.header = (() => {
     else setText(place, "Nothing remarkable so far.");
   };
   const bannerText = () => {
-    if (refused) return refused;
     if (connection && connection.status === 0) {
       const last = landscope.format.whole(run.lastStep());
       return run.data.loaded
@@ -91,27 +80,6 @@ landscope.header = (() => {
     banner();
   };
 
-  // Pause or resume; the trainer takes the command at its next step.
-  const pause = async () => {
-    if (!active() || sending) return;
-    sending = true;
-    status();
-    try {
-      await landscope.api.send(run.data.id, run.data.head.status === "paused" ? "resume" : "pause");
-      refused = "";
-    } catch (error) {
-      refused =
-        error.status === 403
-          ? "This page may only look: the server was started read-only."
-          : `The command was not sent: ${error.message}`;
-      setTimeout(() => {
-        refused = "";
-        banner();
-      }, 6000);
-    }
-    sending = false;
-    show();
-  };
   landscope.on("head", () => {
     status();
     staleness();
@@ -130,12 +98,11 @@ landscope.header = (() => {
   });
   landscope.on("run", () => {
     connection = null;
-    refused = "";
     show();
   });
   const mount = () => {
     setInterval(staleness, 200);
     show();
   };
-  return { mount, pause };
+  return { mount };
 })();

@@ -61,6 +61,7 @@ landscope.runs = (() => {
     if (document.hidden) return;
     try {
       listed = (await landscope.api.runs()).runs;
+      landscope.emit("runs", listed);
       if (view.state.run === null) {
         list();
         landscope.emit("connection", null);
@@ -76,5 +77,5 @@ landscope.runs = (() => {
   };
   landscope.on("route", update);
   landscope.on("run", picker);
-  return { mount };
+  return { mount, all: () => listed };
 })();

@@ -26,7 +26,7 @@
       if (!changed || changed.has(key)) window.dash_clientside.set_props(id, { value: view.state[key] });
     });
 
-  const start = (definitions) => {
+  const start = ({ panels: definitions, docks, steering, readOnly }) => {
     landscope.checks.mount();
     landscope.planes.mount();
     landscope.panels.mount(definitions);
@@ -35,6 +35,9 @@
       CONTROLS[id] = name;
     });
     landscope.timebar.mount();
+    landscope.controls.mount(readOnly);
+    landscope.steering.mount(steering);
+    landscope.dock.mount(docks);
     landscope.header.mount();
     landscope.keyboard.mount();
     landscope.theme.apply();
@@ -48,9 +51,9 @@
     }, 0);
     document.body.dataset.ready = "true";
   };
-  const whenPresent = (definitions) => {
-    if (present(definitions)) start(definitions);
-    else setTimeout(() => whenPresent(definitions), 20);
+  const whenPresent = (page) => {
+    if (present(page.panels)) start(page);
+    else setTimeout(() => whenPresent(page), 20);
   };
 
   window.dash_clientside.landscope = {
@@ -60,7 +63,7 @@
         landscope.looks = page.themes;
         landscope.sceneBase = page.scene;
         view.declare(landscope.views.choices(page.panels));
-        whenPresent(page.panels);
+        whenPresent(page);
       }
       return window.dash_clientside.no_update;
     },

@@ -16,12 +16,12 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from landscope.runs import Head, Run, RunSummary, latest_id, list_runs, open_run
+from landscope_app.steering import COMMANDS
 
-__all__ = ["COMMANDS", "READ_ONLY", "ROOT", "api"]
+__all__ = ["READ_ONLY", "ROOT", "api"]
 
 ROOT = "LANDSCOPE_ROOT"  # configuration of the Flask application: the folder of runs, a Path
 READ_ONLY = "LANDSCOPE_READ_ONLY"  # whether commands are refused
-COMMANDS = ("pause", "resume", "stop", "cross-check")
 LATEST = "latest"
 _MAX_RECORDS = 100_000
 _MAX_SEQ = 2**53 - 1  # what a script can count to
@@ -102,12 +102,9 @@ def post_command(run_id: str) -> Response:
     """Leave a command for a run's trainer."""
     if current_app.config[READ_ONLY]:
         abort(403, description="this server is read-only: it was started with --read-only")
-    body = request.get_json()
-    kind = body.get("kind") if isinstance(body, dict) else None
-    if kind not in COMMANDS:
-        abort(400, description=f"kind must be one of {', '.join(COMMANDS)}, got {kind!r}")
+    kind, params = _command(request.get_json())
     try:
-        seq = _run(run_id).send(kind)
+        seq = _run(run_id).send(kind, **params)
     except RuntimeError as error:
         abort(409, description=str(error))
     return jsonify(seq=seq)
@@ -159,9 +156,22 @@ def _run(run_id: str) -> Run:
     return open_run(latest_id(root) if run_id == LATEST else run_id, root=root)
 
 
+def _command(body: Any) -> tuple[str, dict[str, Any]]:
+    """Kind and parameters of a command; whether their values make sense is for the trainer to say."""
+    given = body if isinstance(body, dict) else {}
+    kind, params = given.get("kind"), given.get("params", {})
+    if not isinstance(kind, str) or kind not in COMMANDS:
+        abort(400, description=f"kind must be one of {', '.join(COMMANDS)}, got {kind!r}")
+    if not isinstance(params, dict) or not COMMANDS[kind].issuperset(params):
+        known = ", ".join(sorted(COMMANDS[kind])) or "none"
+        abort(400, description=f"params of {kind} must be an object with {known}, got {params!r}")
+    return kind, params
+
+
 def _summary(summary: RunSummary) -> dict[str, Any]:
     keys = ("id", "name", "recipe", "status", "step", "total", "created", "finding", "error")
-    return {key: getattr(summary, key) for key in keys}
+    parent = None if summary.parent is None else asdict(summary.parent)
+    return {**{key: getattr(summary, key) for key in keys}, "parent": parent}
 
 
 def _head_tag(run_id: str, head: Head) -> str:

@@ -6,6 +6,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from landscope_app.feature_words import FEATURES
+from landscope_app.steering import STEERING
 from landscope_app.words import Explanation
 
 __all__ = ["EXPLANATIONS", "KEYS", "explanation"]
@@ -307,18 +308,22 @@ KEYS = (
     ("S", "contour or surface"),
     ("P", "next plane of the landscape"),
     ("V", "next quantity on it: train or test, loss or accuracy"),
+    (".", "let a live training take a single step, then wait"),
+    ("C", "open or close the controls"),
     ("?", "this help"),
 )
 
 
 def explanation(subject: str, view: str | None = None) -> tuple[str, list[Component]]:
-    """Title and body of the drawer about a panel in one of its views, the first if none is named, or about the page.
+    """Title and body of the drawer about a panel in one of its views, the first if none is named, the page or its dock.
 
     Raises:
         KeyError: if there is no such panel.
     """
     if subject == "page":
         return "How this page works", _page_help()
+    if subject == "steering":
+        return "Control and laboratory", _dock_help()
     words = EXPLANATIONS.get(f"{subject}/{view}") or EXPLANATIONS[subject]
     body: list[Component] = [
         html.P(words.what),
@@ -335,6 +340,22 @@ def explanation(subject: str, view: str | None = None) -> tuple[str, list[Compon
             html.Ul([html.Li(source) for source in words.sources], className="sources"),
         ]
     return words.title, body
+
+
+def _dock_help() -> list[Component]:
+    meanings = [part for name, meaning in STEERING.values() for part in (html.Dt(name), html.Dd(meaning))]
+    return [
+        html.P(
+            "A live training is steered from here. What is asked is carried out between two steps; a number stands "
+            "pale until the training has said that it is so, and what it refuses is said with the reason."
+        ),
+        html.P(
+            "Whatever was changed is marked on the time bar by a triangle below the rail; findings are rings above it. "
+            "All of it is listed in order: a click goes to its step."
+        ),
+        html.H3("What each control does"),
+        html.Dl(meanings),
+    ]
 
 
 def _page_help() -> list[Component]:

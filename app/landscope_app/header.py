@@ -13,7 +13,7 @@ __all__ = ["banner", "finding_line", "page_header"]
 
 
 def page_header() -> Component:
-    """Name, run picker, status, staleness; pause, theme and help."""
+    """Name, run picker, status, staleness; what a live training is told, theme and help."""
     return html.Header(
         [
             html.A(
@@ -40,11 +40,29 @@ def page_header() -> Component:
                     ),
                     html.Span("", id="status", className="pill", role="status"),
                     html.Span("", id="staleness", className="staleness"),
+                    html.Span("", id="kin", className="kin", hidden=True),
                 ],
                 className="run-only run-state",
             ),
             html.Div(className="spacer"),
-            html.Div([action_button("pause", "Pause training", "pause", text="Pause")], id="pause-slot", hidden=True),
+            html.Div(
+                [
+                    action_button("pause", "Pause training", "pause", text="Pause"),
+                    action_button("step", "Single step", "step", "."),
+                    action_button("stop", "Stop training", "stop"),
+                ],
+                id="training",
+                className="group run-only",
+                hidden=True,
+                role="group",
+                **{"aria-label": "Training"},
+            ),
+            html.Div(
+                [
+                    action_button("control", "Control of the training", "control", "C", text="Control"),
+                ],
+                className="group run-only",
+            ),
             action_button("theme", "Light or dark", "theme", "D"),
             html.Button(
                 icon("help"),

@@ -14,14 +14,16 @@ from landscope.figures import template
 from landscope.figures.surfaces import space_layout
 from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades, signed
 from landscope_app import ids
-from landscope_app.api import ROOT
+from landscope_app.api import READ_ONLY, ROOT
 from landscope_app.controls import action_button, choice, code_block, cross_check_block
+from landscope_app.dock import TABS, dock
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, page_header
 from landscope_app.panels import PANELS
 from landscope_app.runs_page import runs_page
 from landscope_app.sections import SEGMENTS, panel_section
 from landscope_app.snippets import shown_path, snippet
+from landscope_app.steering import STEERING
 from landscope_app.timebar import time_bar
 
 __all__ = ["build_page"]
@@ -52,7 +54,7 @@ def build_page(app: dash.Dash) -> None:
     """Give `app` its layout, its document and its few callbacks."""
     app.title = "Landscope"
     app.index_string = INDEX.replace("THEME_SCRIPT", app.get_asset_url("00-theme.js"))
-    app.layout = page_layout()
+    app.layout = page_layout(read_only=app.server.config.get(READ_ONLY, False))
     app.clientside_callback(
         ClientsideFunction("landscope", "ask"),
         Output(ids.ASKED, "data"),
@@ -79,8 +81,8 @@ def build_page(app: dash.Dash) -> None:
         )
 
 
-def page_layout() -> Component:
-    """Both routes, of which the scripts show one."""
+def page_layout(*, read_only: bool = False) -> Component:
+    """Both routes, of which the scripts show one; where nothing may be changed, controls say so."""
     controls = {
         # assets/49-planes.js offers the planes of the shown run, and fills the first two
         "checks": html.Div(**{"data-checks": "landscape"}),
@@ -98,12 +100,20 @@ def page_layout() -> Component:
     sections = [panel_section(panel, [controls[name] for name in panel.controls]) for panel in PANELS]
     return dmc.MantineProvider(
         [
-            dcc.Store(id=ids.PAGE, data=drawing_data()),
+            dcc.Store(id=ids.PAGE, data=drawing_data() | {"readOnly": read_only}),
             dcc.Store(id=ids.ASKED),
             page_header(),
             banner(),
             runs_page(),
-            html.Main([finding_line(), html.Div(sections, className="panels")], id="run-page", hidden=True),
+            html.Main(
+                [
+                    html.Div([finding_line(), html.Div(sections, className="panels")], className="run-column"),
+                    dock(),
+                ],
+                id="run-page",
+                hidden=True,
+            ),
+            html.P("", id="refusal", className="refusal", role="status", hidden=True),
             time_bar(),
             dmc.Drawer(
                 id=ids.DRAWER,
@@ -145,6 +155,8 @@ def drawing_data() -> dict[str, Any]:
         "themes": {"light": _looks(LIGHT), "dark": _looks(DARK)},
         "panels": [panel.drawing() for panel in PANELS],
         "scene": space_layout(("", ""), LIGHT)["scene"],
+        "docks": [name for name, _ in TABS],
+        "steering": {name: {"label": label, "words": words} for name, (label, words) in STEERING.items()},
     }
 
 

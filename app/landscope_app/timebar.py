@@ -40,6 +40,11 @@ def time_bar() -> Component:
             ),
             html.Output("", id="shown-step", className="shown-step"),
             choice(ids.X_SCALE, "Step axis", [("linear", "linear"), ("log", "log")]),
+            html.Div(
+                action_button("branch", "Branch from here", "branch"),
+                id="branch-slot",
+                hidden=True,
+            ),
             action_button("follow", "Follow the newest step", "follow", "F", text="Follow"),
         ],
         className="timebar run-only",

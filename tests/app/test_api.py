@@ -73,6 +73,7 @@ def test_runs(client, ended, root):
         "created": open_run(ended, root).manifest.created,
         "finding": "The loss diverges.",
         "error": None,
+        "parent": None,
     }
     assert "run.json is missing" in runs["broken"]["error"]
 
@@ -146,13 +147,17 @@ def test_manifest(client, ended):
     assert (manifest["id"], manifest["name"], manifest["config"]) == (ended, "<b>digits</b>", {"lr": 0.1})
 
 
-@pytest.mark.parametrize("kind", ["pause", "resume", "stop"])
-def test_a_command_reaches_the_trainer(client, writer, kind):
-    assert body(client.post(f"/api/v1/runs/{writer.id}/commands", json={"kind": kind})) == {"seq": 1}
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [("pause", {}), ("stop", {}), ("set", {"name": "lr", "value": 0.1, "group": None}), ("rewind", {"step": 3})],
+)
+def test_a_command_reaches_the_trainer(client, writer, kind, params):
+    sent = {"kind": kind, "params": params}
+    assert body(client.post(f"/api/v1/runs/{writer.id}/commands", json=sent)) == {"seq": 1}
     commands = []
     while not commands:
         commands = writer.commands()
-    assert [(command.kind, command.params) for command in commands] == [(kind, {})]
+    assert [(command.kind, command.params) for command in commands] == [(kind, params)]
 
 
 @pytest.mark.parametrize("sent", [{"kind": "explode"}, {}, [], "pause", 3, {"kind": ["pause"]}, {"kind": None}])
@@ -162,6 +167,13 @@ def test_other_commands_are_refused(client, writer, root, sent):
         in body(client.post(f"/api/v1/runs/{writer.id}/commands", json=sent), 400)["error"]
     )
     assert not (root / writer.id / "control.sqlite").exists()
+
+
+@pytest.mark.parametrize("params", [{"force": True}, [], "lr", None])
+def test_other_parameters_are_refused(client, writer, params):
+    sent = {"kind": "set", "params": params}
+    error = body(client.post(f"/api/v1/runs/{writer.id}/commands", json=sent), 400)["error"]
+    assert "params of set must be an object with group, name, value" in error
 
 
 def test_broken_json_is_refused(client, writer):

@@ -17,6 +17,7 @@ from landscope_app.page import build_page, drawing_data, page_layout
 from landscope_app.panels import PANELS
 from landscope_app.runs_page import SNIPPET
 from landscope_app.server import assets_folder
+from landscope_app.steering import COMMANDS, STEERING
 
 ASSETS = assets_folder()
 SCRIPTS = sorted(ASSETS.glob("*.js"))
@@ -169,6 +170,15 @@ def test_every_key_of_the_help_is_handled() -> None:
     for key, _ in KEYS:
         needle = named.get(key) or (f'"{key.lower()}"' if f'"{key.lower()}"' in script else f"{key.lower()}:")
         assert needle in script, key
+
+
+def test_every_control_is_explained_in_one_sentence_or_two() -> None:
+    help_text = json.dumps(explanation("steering")[1], cls=plotly.utils.PlotlyJSONEncoder)
+    for label, words in STEERING.values():
+        assert label in help_text
+        assert words.endswith(".")
+        assert len(words) < 120
+    assert set(COMMANDS) - {"resume", "set", "cross-check", "measure", "cancel"} <= set(STEERING)
 
 
 def test_snippet_of_the_empty_page_is_the_public_interface() -> None:

@@ -29,6 +29,7 @@ from landscope.measurements import (
 from landscope.runs import RunWriter
 from tests.browser.sources import EXAMPLES, source
 from tests.browser.synthetic_features import embedding_at, examples_behind, geometry_at, tokens_at
+from tests.browser.synthetic_steering import Steering
 
 LEARNING_RATE = 0.05
 STAGES = (5, 9, 17, 33)
@@ -397,25 +398,23 @@ def main(arguments: list[str] | None = None) -> None:
     rng = np.random.default_rng(0)
     writer = RunWriter.create(chosen.root, name=chosen.name, recipe="synthetic", config={"lr": LEARNING_RATE})
     print(writer.id, flush=True)
-    paused, status = False, "finished"
-    for step in range((chosen.until or chosen.steps) + 1):
-        writer.progress(step, chosen.steps)
-        while True:
-            for command in writer.commands():
-                if command.kind == "cross-check":
-                    writer.event(step, "cross-check", "The largest eigenvalue is 40, and by PyHessian 41.")
-                    continue
-                paused = {"pause": True, "resume": False}.get(command.kind, paused)
-                writer.event(step, "status", "paused" if paused else "running")
-                status = "stopped" if command.kind == "stop" else status
-            if not paused or status == "stopped":
-                break
-            time.sleep(0.05)
-        if status == "stopped":
+    steering = Steering(chosen.root, writer, lambda what, step: on_demand(what, step, chosen.steps, rng))
+    if chosen.pace:
+        steering.say()
+    while steering.step <= (chosen.until or chosen.steps):
+        steering.writer.progress(steering.step, chosen.steps)
+        steering.obey()
+        if steering.stopped:
             break
-        write_step(writer, step, chosen.steps, chosen.every, chosen.classes, rng, chosen.examples)
+        write_step(steering.writer, steering.step, chosen.steps, chosen.every, chosen.classes, rng, chosen.examples)
+        steering.step += 1
         time.sleep(chosen.pace)
-    writer.close(status)
+    steering.writer.close("stopped" if steering.stopped else "finished")
+
+
+def on_demand(what: str, step: int, steps: int, rng: np.random.Generator) -> Measurement:
+    """What is measured when the page asks for it."""
+    return density_at(step, steps, rng) if what == "density" else slice_at(step, steps, "random")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,9 +81,14 @@ def test_lost_server_is_said_and_found_again(latest: str, visit: Callable) -> No
 
 
 def test_commands_are_refused_read_only(trainer: Trainer, serve: Callable, visit: Callable) -> None:
-    page, _ = visit(f"{serve(trainer.root, read_only=True)}/run/latest")
-    page.get_by_role("button", name="Pause training").click()
-    expect(page.locator("#banner")).to_contain_text("may only look")
+    page, _ = visit(f"{serve(trainer.root, read_only=True)}/run/latest?dock=control")
+    pause = page.get_by_role("button", name="Pause training")
+    expect(pause).to_have_attribute("title", re.compile("may only look"))
+    expect(page.get_by_label("Learning rate", exact=True)).to_be_disabled()
+    expect(page.locator("#dock")).to_contain_text("started read-only")
+    pause.click(force=True)
+    expect(page.locator("#refusal")).to_contain_text("may only look")
+    expect(page.locator("#status")).to_have_text("live")
 
 
 def test_columns_are_added_under_a_zoom_while_data_streams(training: str, visit: Callable) -> None:
