@@ -1,14 +1,16 @@
 """What is cheap enough for every step, and what it means."""
 
 from landscope.dynamics.conflict import gradient_conflict
-from landscope.dynamics.diagnosis import Finding, Series, diagnose
+from landscope.dynamics.diagnosis import Phase, Timeline, diagnose, findings
 from landscope.dynamics.example_gradients import example_grams
+from landscope.dynamics.findings import Finding, Rule
 from landscope.dynamics.generalisation import gap_change
 from landscope.dynamics.gradient_noise import gradient_statistics, two_batch_estimates
 from landscope.dynamics.groups import by_group
 from landscope.dynamics.learning_coefficient import calibrate_learning_coefficient, local_learning_coefficient
 from landscope.dynamics.lengths import Norms, norms
 from landscope.dynamics.loss_laws import annealing_areas, fit_annealing_law, fit_power_law, forecast, score_forecast
+from landscope.dynamics.rules import RULES
 from landscope.dynamics.schedules import (
     constant_schedule,
     cosine_schedule,
@@ -17,12 +19,18 @@ from landscope.dynamics.schedules import (
     wsd_schedule,
 )
 from landscope.dynamics.seeds import seed_bands, seed_variance
+from landscope.dynamics.series import History, Series
 from landscope.dynamics.updates import update_path
 
 __all__ = [
+    "RULES",
     "Finding",
+    "History",
     "Norms",
+    "Phase",
+    "Rule",
     "Series",
+    "Timeline",
     "annealing_areas",
     "by_group",
     "calibrate_learning_coefficient",
@@ -30,6 +38,7 @@ __all__ = [
     "cosine_schedule",
     "diagnose",
     "example_grams",
+    "findings",
     "fit_annealing_law",
     "fit_power_law",
     "forecast",

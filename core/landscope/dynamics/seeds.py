@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from landscope.dynamics.diagnosis import Series
+from landscope.dynamics.series import Series
 from landscope.measurements import Provenance, SeedBands, SeedVariance
 
 __all__ = ["seed_bands", "seed_variance"]

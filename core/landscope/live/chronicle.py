@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscope.dynamics import Finding, Series, diagnose
+from landscope.dynamics import Finding, Phase, Series, Timeline, diagnose
 from landscope.live.progress import ProgressLine
 from landscope.runs import RunWriter
 from landscope.runs.retention import spread
@@ -60,6 +61,7 @@ class Chronicle:
         self._losses: list[tuple[int, Tensor | float]] = []
         self._history: dict[str, _Curve] = {}
         self._said = time.perf_counter()
+        self._timeline = Timeline()
         self._finding: Finding | None = None
         self._found_at = float("-inf")
         self._found_step = 0
@@ -94,7 +96,7 @@ class Chronicle:
         """
         self._said = time.perf_counter()
         for at, loss in self._read_losses():
-            self._writer.scalars(at, {"step/loss": loss})
+            self.record(at, {"step/loss": loss})
         share = {} if overhead is None else {"overhead/share": overhead}
         if last or self._said - self._found_at > _FINDING_INTERVAL:
             self._found_at = self._said
@@ -109,11 +111,14 @@ class Chronicle:
         """Says all that is still to be said, and leaves the last line standing."""
         self.say(step, overhead, last=True)
         if self._progress is not None:
-            self._progress.end()
+            self._progress.end(self._timeline.phases)
             self._progress = None
 
     def _find(self, step: int, last: bool) -> None:
-        finding, before = diagnose({name: curve.series for name, curve in self._history.items()}), self._finding
+        history = {name: curve.series for name, curve in self._history.items()}
+        for phase in self._timeline.look(history, step):
+            self._writer.event(phase.step, "phase", phase.finding.text, _told(phase))
+        finding, before = diagnose(history), self._finding
         same = before is not None and finding.kind == before.kind
         if finding != before and (last or not same or step >= _LONGER * self._found_step):
             self._finding, self._found_step = finding, step
@@ -125,3 +130,7 @@ class Chronicle:
         tensors = [loss.reshape(()).double() for _, loss in waiting if isinstance(loss, Tensor)]
         read = iter(torch.stack(tensors).tolist() if tensors else [])
         return [(step, next(read) if isinstance(loss, Tensor) else loss) for step, loss in waiting]
+
+
+def _told(phase: Phase) -> dict[str, Any]:
+    return {"kind": phase.finding.kind, "begins": phase.begins, "evidence": list(phase.finding.evidence)}

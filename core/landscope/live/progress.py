@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from landscope.dynamics import Phase
 
 __all__ = ["ProgressLine"]
 
@@ -49,8 +51,11 @@ class ProgressLine:
         sys.stderr.write(f"\r\x1b[2K{line}" if self._terminal else f"{line}\n")
         sys.stderr.flush()
 
-    def end(self) -> None:
-        """Leaves the last line standing."""
+    def end(self, phases: Sequence[Phase]) -> None:
+        """Leaves the last line standing, and under it what was found, in order."""
         if self._terminal:
             sys.stderr.write("\n")
-            sys.stderr.flush()
+        for phase in phases:
+            if phase.begins:
+                sys.stderr.write(f"step {phase.step:,}: {phase.finding.text}\n")
+        sys.stderr.flush()

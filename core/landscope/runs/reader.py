@@ -249,6 +249,10 @@ class Run:
         """What was found to be going on, in plain words, oldest first."""
         return self.events("finding")
 
+    def phases(self) -> list[Event]:
+        """States of the training that began or ended, oldest first; `data` has "kind", "begins" and "evidence"."""
+        return self.events("phase")
+
     def send(self, kind: str, **params: Any) -> int:
         """Leave a command for the trainer, e.g. "pause", "resume" or "stop"; its number is returned.
 
