@@ -1,7 +1,8 @@
 """What is cheap enough for every step, and what it means."""
 
 from landscope.dynamics.conflict import gradient_conflict
-from landscope.dynamics.diagnosis import Phase, Timeline, diagnose, findings
+from landscope.dynamics.diagnosis import Finding, Phase, Series, Timeline, diagnose, findings
+from landscope.dynamics.every_step import StepMonitor, StepReadings
 from landscope.dynamics.example_gradients import example_grams
 from landscope.dynamics.findings import Finding, Rule
 from landscope.dynamics.generalisation import gap_change
@@ -10,6 +11,7 @@ from landscope.dynamics.groups import by_group
 from landscope.dynamics.learning_coefficient import calibrate_learning_coefficient, local_learning_coefficient
 from landscope.dynamics.lengths import Norms, norms
 from landscope.dynamics.loss_laws import annealing_areas, fit_annealing_law, fit_power_law, forecast, score_forecast
+from landscope.dynamics.probe_tasks import plasticity
 from landscope.dynamics.rules import RULES
 from landscope.dynamics.schedules import (
     constant_schedule,
@@ -20,7 +22,9 @@ from landscope.dynamics.schedules import (
 )
 from landscope.dynamics.seeds import seed_bands, seed_variance
 from landscope.dynamics.series import History, Series
+from landscope.dynamics.units import unit_activity
 from landscope.dynamics.updates import update_path
+from landscope.dynamics.weight_matrices import weight_statistics
 
 __all__ = [
     "RULES",
@@ -30,6 +34,8 @@ __all__ = [
     "Phase",
     "Rule",
     "Series",
+    "StepMonitor",
+    "StepReadings",
     "Timeline",
     "annealing_areas",
     "by_group",
@@ -48,11 +54,14 @@ __all__ = [
     "linear_schedule",
     "local_learning_coefficient",
     "norms",
+    "plasticity",
     "schedule_bound",
     "score_forecast",
     "seed_bands",
     "seed_variance",
     "two_batch_estimates",
+    "unit_activity",
     "update_path",
+    "weight_statistics",
     "wsd_schedule",
 ]

@@ -42,6 +42,7 @@ from landscope.figures.theme import CONFIG, template, theme
 from landscope.figures.tokens import tokens_figure
 from landscope.figures.topology import merge_tree_figure
 from landscope.figures.trainability import trainability_figure
+from landscope.figures.weights import plasticity_figure, units_figure, weights_figure
 from landscope.measurements import (
     NTK,
     Barriers,
@@ -70,6 +71,7 @@ from landscope.measurements import (
     MeanCurvature,
     Measurement,
     MergeTree,
+    Plasticity,
     PowerLaws,
     Projection,
     QuadraticModel,
@@ -89,7 +91,9 @@ from landscope.measurements import (
     TokenSpectrum,
     Trace,
     TrainabilityMap,
+    UnitActivity,
     UpdatePath,
+    WeightStatistics,
     WidthScaling,
 )
 
@@ -142,6 +146,9 @@ _BUILDERS: dict[type[Measurement], Any] = {
     EigenvectorReadout: readout_figure,
     TokenSpectrum: tokens_figure,
     GradientStatistics: gradient_figure,
+    WeightStatistics: weights_figure,
+    UnitActivity: units_figure,
+    Plasticity: plasticity_figure,
     GradientConflict: conflict_figure,
     UpdatePath: path_figure,
     GapChange: gap_figure,

@@ -26,6 +26,7 @@ from landscope.measurements.stability import SGDStability
 from landscope.measurements.tokens import TokenSpectrum
 from landscope.measurements.topology import MergeTree, Roughness
 from landscope.measurements.trainability import TrainabilityMap
+from landscope.measurements.weights import Plasticity, UnitActivity, WeightStatistics
 
 __all__ = [
     "NTK",
@@ -56,6 +57,7 @@ __all__ = [
     "MeanCurvature",
     "Measurement",
     "MergeTree",
+    "Plasticity",
     "PowerLaws",
     "Projection",
     "Provenance",
@@ -79,6 +81,8 @@ __all__ = [
     "TokenSpectrum",
     "Trace",
     "TrainabilityMap",
+    "UnitActivity",
     "UpdatePath",
+    "WeightStatistics",
     "WidthScaling",
 ]

@@ -1,4 +1,4 @@
-"""Figures of what happens to gradients: what is drawn, on axes with names, in both themes."""
+"""Figures of what happens to gradients and weights: what is drawn, on axes with names, in both themes."""
 
 import json
 
@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from landscope.figures import figure, theme
-from landscope.measurements import GapChange, GradientConflict, GradientStatistics, Provenance, UpdatePath
+from landscope.measurements import (
+    GapChange,
+    GradientConflict,
+    GradientStatistics,
+    Plasticity,
+    Provenance,
+    UnitActivity,
+    UpdatePath,
+    WeightStatistics,
+)
 
 SOURCE = Provenance(method="made for a test", step=3, examples=8, parameters=5)
 
@@ -46,13 +55,45 @@ def gap():
     )  # fmt: skip
 
 
+def weights(**changes):
+    fields = {
+        "names": ("0.weight", "0.bias"), "sizes": (16, 4), "norms": np.array([4.0, 1.0]),
+        "largest": np.array([3.0, np.nan]),
+        "smallest": np.array([0.0, np.nan]), "stable_ranks": np.array([1.5, np.nan]),
+        "singular_values": {"0.weight": np.array([3.0, 1.0, 0.0])}, "distances": np.array([2.0, 0.0]),
+        "wassersteins": np.array([0.25, 0.0]), "start_norms": np.array([3.0, 1.0]),
+        "update_ratios": np.array([0.1, 0.2]),
+    }  # fmt: skip
+    return WeightStatistics(provenance=SOURCE, **(fields | changes))
+
+
+def activity():
+    return UnitActivity(
+        provenance=SOURCE, layers=("1", "model 2"), functions=("relu", "tanh"), units=np.array([8, 4]),
+        dead=np.array([0.25, 0.0]), dormant=np.array([0.5, 0.0]), saturated=np.array([np.nan, 0.75]), tolerance=0.025,
+    )  # fmt: skip
+
+
+def plasticity(**changes):
+    fields = {
+        "losses": np.array([3.0, 2.0, 1.5]), "accuracies": np.array([0.1, 0.2, 0.5]),
+        "fresh_losses": np.array([2.3, 1.0, 0.5]),
+        "fresh_accuracies": np.array([0.1, 0.6, 0.9]),
+        "classes": 10, "lr": 0.01, "lambda_max": 12.0, "lambda_residual": 0.1,
+    }  # fmt: skip
+    return Plasticity(provenance=SOURCE, **(fields | changes))
+
+
+EVERYTHING = [statistics(), conflict(), path(), gap(), weights(), activity(), plasticity()]
+
+
 def axis_names(drawn):
     layout = drawn.to_plotly_json()["layout"]
     return [axis["title"]["text"] for key, axis in layout.items() if key.startswith(("xaxis", "yaxis"))]
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("measurement", [statistics(), conflict(), path(), gap()], ids=lambda one: one.kind)
+@pytest.mark.parametrize("measurement", EVERYTHING, ids=lambda one: one.kind)
 def test_axes_are_named_in_both_themes(measurement, dark):
     drawn = figure(measurement, dark=dark)
     assert len(axis_names(drawn)) >= 2
@@ -104,3 +145,40 @@ def test_the_change_of_the_gap_is_drawn_with_its_errors():
     drawn = figure(gap())
     np.testing.assert_allclose(drawn.data[0].y, [0.02, 0.03, 0.025])
     np.testing.assert_allclose(drawn.data[0].error_y.array, [0.001, 0, 0.004])
+
+
+def test_singular_values_are_drawn_by_rank_and_zero_is_left_out():
+    drawn = figure(weights())
+    (line,) = drawn.data
+    assert line.name == "0.weight, stable rank 1.5"
+    np.testing.assert_allclose(line.y, [3, 1, np.nan])
+    with pytest.raises(ValueError, match="no singular values"):
+        figure(weights(singular_values={}))
+
+
+def test_distances_are_drawn_for_an_element_of_each_parameter():
+    drawn = figure(weights(), style="distance")
+    np.testing.assert_allclose(drawn.data[0].y, [0.5, np.nan])
+    np.testing.assert_allclose(drawn.data[1].y, [0.25, np.nan])
+    np.testing.assert_allclose(drawn.data[2].y, [1.0, 0.5])
+    with pytest.raises(ValueError, match="measure with start="):
+        figure(weights(distances=None), style="distance")
+    with pytest.raises(ValueError, match="style must be"):
+        figure(weights(), style="wire")
+
+
+def test_units_are_drawn_by_layer():
+    drawn = figure(activity())
+    assert list(drawn.data[0].x) == ["1<br>relu", "model 2<br>tanh"]
+    assert [bar.name for bar in drawn.data] == ["dead", "dormant, below 0.025", "saturated"]
+    np.testing.assert_allclose(drawn.data[2].y, [np.nan, 0.75])
+    assert activity().scalars() == {"dead": 2 / 12, "dormant": 4 / 12, "saturated": 0.75}
+
+
+def test_plasticity_is_drawn_beside_that_of_the_start():
+    drawn = figure(plasticity())
+    assert [line.name for line in drawn.data if line.showlegend is None] == ["now", "at the start of training"]
+    np.testing.assert_allclose(drawn.data[3].y, [0.1, 0.6, 0.9])
+    alone = figure(plasticity(accuracies=None, fresh_losses=None, fresh_accuracies=None))
+    assert len(alone.data) == 1
+    assert "accuracy" not in plasticity(accuracies=None).scalars()
