@@ -1,7 +1,7 @@
 """What is cheap enough for every step, and what it means."""
 
 from landscope.dynamics.conflict import gradient_conflict
-from landscope.dynamics.diagnosis import Finding, Phase, Series, Timeline, diagnose, findings
+from landscope.dynamics.diagnosis import Phase, Timeline, diagnose, findings
 from landscope.dynamics.every_step import StepMonitor, StepReadings
 from landscope.dynamics.example_gradients import example_grams
 from landscope.dynamics.findings import Finding, Rule
