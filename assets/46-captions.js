@@ -46,6 +46,7 @@ landscope.captions = (() => {
       ...extra,
       from.method,
       from.device === "cpu" ? "" : from.device,
+      from.background ? "in the background" : "",
     ]
       .filter(Boolean)
       .join(" · ");

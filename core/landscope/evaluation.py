@@ -46,6 +46,7 @@ class ModelFunction:
         model: The module; referred to, not copied. Wrappers of `torch.compile`, DataParallel and
             DistributedDataParallel are taken off, since differentiating through them twice is not possible.
         forward: The user's `forward(model, batch)`; None where the model is called as `model(*inputs)`.
+        alone: Whether the module is a copy that nobody else uses, so that nothing of it has to be isolated.
 
     Raises:
         TypeError: if the model is no module, or a TorchScript one.
@@ -58,6 +59,7 @@ class ModelFunction:
         if isinstance(self.model, torch.jit.ScriptModule):
             raise TypeError("model is a TorchScript module, whose parameters cannot be exchanged; pass the nn.Module")
         self.forward = forward
+        self.alone = False
         self._entered = False
         self._pins: dict[str, Tensor] | None = None
         self._pulse: Callable[[], None] | None = None
@@ -99,6 +101,12 @@ class ModelFunction:
         held._pins = {name: tensor.detach().clone() for name, tensor in named if name not in but}
         return held
 
+    def on(self, twin: nn.Module, pulse: Callable[[], None]) -> ModelFunction:
+        """The same function of a copy of the module that nobody else uses, ready to be measured; `pulse` as above."""
+        moved = ModelFunction(twin, self.forward)
+        moved.alone, moved._pulse = True, pulse
+        return moved
+
     def _beat(self) -> None:
         if self._pulse is not None:
             self._pulse()
@@ -111,7 +119,7 @@ class ModelFunction:
     def isolated(self, *, batch_statistics: bool = False) -> Iterator[None]:
         """As `landscope.isolation.isolated` of the model; free where a measurement under way has done it already."""
         self._beat()
-        if self._entered:
+        if self._entered or self.alone:
             yield
             return
         with isolated(self.model, batch_statistics=batch_statistics):

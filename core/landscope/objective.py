@@ -187,6 +187,12 @@ class Objective:
         held._chosen = self._chosen  # of the same data, so that what is fastest is the same
         return held
 
+    def of(self, function: ModelFunction) -> Objective:
+        """The same objective of another module of the same make, as `ModelFunction.on` gives it."""
+        moved = self._derived(function=function)
+        moved._points.at_once = self._points.at_once
+        return moved
+
     def _derived(self, **changes: Any) -> Objective:
         derived = copy(self)
         for name, value in changes.items():
@@ -296,6 +302,8 @@ class Objective:
             theta: Where, (P,).
             backend: One of `landscope.hessian_products`; "auto" finds the fastest where many products are wanted.
         """
+        if self.function.alone and backend == "auto":
+            backend = "retained"  # the others trace or differentiate forward, which is the whole process's matter
         products = HessianProducts(backend, self._chosen, self.work, single=len(self.batches.items) == 1)
         return self.operator(lambda point, batch, _: products.at(lambda theta: self._loss(theta, batch), point), theta)
 

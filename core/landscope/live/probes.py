@@ -43,6 +43,8 @@ class Probe:
         every: At which steps: a number n, at multiples of n; "log", at steps ever further apart, 24 a decade; "asked",
             only by `Scope.measure`; None, at any. It waits until its share of the time allows it, which with
             `watch(overhead=math.inf)` is at once.
+        background: Whether it may run in a thread beside the training, on a copy of the model. It may if it looks at
+            nothing but the `Watched` it is given, and draws random numbers from generators of its own alone.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Probe:
     weight: float = 1.0
     gradients: float = 1.0
     every: Every = None
+    background: bool = False
 
     def __post_init__(self) -> None:
         next_due(self.every, 0)  # refuses what is no schedule
@@ -60,19 +63,19 @@ def default_probes() -> tuple[Probe, ...]:
     return (
         Probe("evaluate", _evaluate, weight=2.0, gradients=3),
         Probe("norms", _norms, weight=0.5, gradients=1),
-        Probe("sharpness", _sharpness, weight=1.5, gradients=60),
-        Probe("sharpness/measures", _measures, weight=0.5, gradients=80),
-        Probe("quadratic", _quadratic, weight=0.5, gradients=80),
+        Probe("sharpness", _sharpness, weight=1.5, gradients=60, background=True),
+        Probe("sharpness/measures", _measures, weight=0.5, gradients=80, background=True),
+        Probe("quadratic", _quadratic, weight=0.5, gradients=80, background=True),
         Probe("embedding", pictured, weight=0.5, gradients=2),
         Probe("embedding/umap", pictured_by_umap, weight=0.4, gradients=20),
         Probe("geometry", _geometry, weight=0.4, gradients=10),
         Probe("examples", _examples, weight=0.05, gradients=1),
         Probe("ntk", TangentKernel(), weight=0.8, gradients=40),
         Probe("linearised", Linearised(), weight=0.3, gradients=8),
-        Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30),
-        Probe("slice/random", _random_slice, weight=0.8, gradients=30),
-        Probe("slice/hessian", _hessian_slice, weight=1.0, gradients=120),
-        Probe("density", _density, weight=2.0, gradients=180),
+        Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30, background=True),
+        Probe("slice/random", _random_slice, weight=0.8, gradients=30, background=True),
+        Probe("slice/hessian", _hessian_slice, weight=1.0, gradients=120, background=True),
+        Probe("density", _density, weight=2.0, gradients=180, background=True),
     )
 
 

@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 
+from landscope.live.background import Background
 from landscope.live.budget import Budget
 from landscope.live.chronicle import Chronicle
 from landscope.live.memory import give_back, is_out_of_memory
+from landscope.live.placement import Pace, Placement
 from landscope.live.probes import Probe, Result, Watched
+from landscope.live.replica import Replicator, UnsharedError
 from landscope.live.schedule import next_due, relative_change
 from landscope.measurements import Measurement
 from landscope.runs import RunWriter
@@ -34,12 +37,14 @@ class _Underway:
         results: What is still to come.
         began: When it began.
         shown: Whether it has had a result.
+        seconds: What it took so far.
     """
 
     step: int
     results: Iterator[Result]
     began: float = field(default_factory=time.perf_counter)
     shown: bool = False
+    seconds: float = 0.0
 
     def stale(self, step: int) -> bool:
         """Whether something can be seen of it, and weights of now are worth more than its last sharpness."""
@@ -58,11 +63,20 @@ class Runner:
         budget: That they are paid from.
         writer: Of the run.
         chronicle: Where their scalars go.
+        background: Whether probes may run in the background.
     """
 
     def __init__(
-        self, watched: Watched, probes: Sequence[Probe], budget: Budget, writer: RunWriter, chronicle: Chronicle
+        self,
+        watched: Watched,
+        probes: Sequence[Probe],
+        budget: Budget,
+        writer: RunWriter,
+        chronicle: Chronicle,
+        *,
+        background: bool = True,
     ) -> None:
+        self.slowed = 0.0
         self._watched = watched
         self._probes = {probe.name: probe for probe in probes}
         self._budget = budget
@@ -73,6 +87,10 @@ class Runner:
         self._found: dict[str, Mapping[str, float]] = {}  # the last numbers of each
         self._halves: dict[str, dict[str, Any]] = {}  # the fewer examples of what ran out of memory
         self._training = 0.0
+        self._pace = Pace()
+        self._placements = {probe.name: Placement() for probe in probes if background and probe.background}
+        self._replicator: Replicator | None = None
+        self._aside: Background | None = None
 
     def first_picture(self) -> None:
         """One result of every probe, the cheapest first, as far as the budget allows it."""
@@ -82,10 +100,21 @@ class Runner:
 
     def run_due(self, training: float, now: float) -> None:
         """Runs what is due and affordable after `training` seconds of training, `now` on a monotonic clock."""
+        self._pace.add(training - self._training, beside=self._aside is not None)
         self._training = training
+        self._collect()
         due = [name for name, step in self._due.items() if step <= self._watched.step or name in self._underway]
-        for name in self._budget.affordable(training, now, due):
-            self._run(name)
+        for name in self._budget.affordable(training - self.slowed, now, due):
+            if name not in self._underway and self._in_background(name):
+                self._begin_aside(name)
+            else:
+                self._run(name)
+
+    def end(self) -> None:
+        """Ends what runs in the background."""
+        if self._aside is not None:
+            self._aside.end()
+            self._collect()
 
     def run(self, names: Collection[str] = ()) -> None:
         """Measures at the present weights, to the end, whatever the budget: some, or all.
@@ -96,6 +125,7 @@ class Runner:
         unknown = [name for name in names if name not in self._probes]
         if unknown:
             raise ValueError(f"no probe is called {', '.join(unknown)}; there are: {', '.join(self._probes) or 'none'}")
+        self.end()
         for name in list(names or self._probes):
             self._underway.pop(name, None)  # of earlier weights
             while name in self._probes and (not self._run(name) or name in self._underway):
@@ -120,13 +150,14 @@ class Runner:
         self._record(name, step, result)
         now = time.perf_counter()
         self._budget.charge(name, now - began, now, measured=result is not None)
+        self._count(name, now - began, ended=ended)
         return ended or result is not None
 
-    def _record(self, name: str, step: int, result: Result) -> None:
+    def _record(self, name: str, step: int, result: Result, *, background: bool = False) -> None:
         if result is None:
             return
         if isinstance(result, Measurement):
-            result = result.at(step)
+            result = result.replaced(provenance=replace(result.provenance, step=step, background=background))
             self._watched.latest[name] = result
             self._writer.measurement(step, name, result)
             scalars: Mapping[str, float] = {f"{name}/{key}": value for key, value in result.scalars().items()}
@@ -141,7 +172,7 @@ class Runner:
     def _advance(self, name: str) -> tuple[int, Result, bool]:
         """The step whose weights a probe measures, its next result, and whether it has come to its end."""
         if name in self._underway and self._underway[name].stale(self._watched.step):
-            del self._underway[name]
+            self._count(name, self._underway.pop(name).seconds, ended=True)
         if name not in self._underway:
             probe, watched = self._probes[name], replace(self._watched, **self._halves.get(name, {}))
             if name in self._due:
@@ -154,14 +185,83 @@ class Runner:
         try:
             result = next(underway.results)
         except StopIteration:
-            del self._underway[name]
+            self._count(name, self._underway.pop(name).seconds, ended=True)
             return underway.step, None, True
         underway.shown |= result is not None
         return underway.step, result, False
 
+    def _count(self, name: str, seconds: float, *, ended: bool) -> None:
+        """Adds up what a probe takes inline, and notes the sum once it has come to its end."""
+        if name in self._underway:
+            self._underway[name].seconds += seconds
+        elif ended and name in self._placements:
+            self._placements[name].took("inline", seconds)
+
+    def _in_background(self, name: str) -> bool:
+        placement = self._placements.get(name)
+        return (
+            placement is not None
+            and not self._chronicle.diverged
+            and name not in self._halves
+            and placement.where(self._pace.typical) == "background"
+        )
+
+    def _begin_aside(self, name: str) -> None:
+        """Begins a probe in the background, unless another one runs there or has only just ended."""
+        if self._aside is not None or not self._pace.rested:
+            return
+        probe, began = self._probes[name], time.perf_counter()
+        try:
+            self._replicator = self._replicator or Replicator(self._watched)
+            self._aside = Background(probe, self._watched, self._replicator)
+        except Exception as reason:  # noqa: BLE001 then it runs inline
+            self._keep_inline(f"probes run inline, between steps: {_said(reason)}")
+            return
+        self._due[name] = next_due(probe.every, self._watched.step)
+        now = time.perf_counter()
+        self._budget.charge(name, now - began, now, measured=False)
+
+    def _collect(self) -> None:
+        """Records what the background has found; at its end, charges by how much it has lengthened training."""
+        aside = self._aside
+        if aside is None:
+            return
+        for outcome in aside.outcomes():
+            self._record(aside.name, aside.step, outcome.result, background=True)
+            if outcome.ended:
+                self._aside = None
+                self._finish_aside(aside, outcome.failure)
+
+    def _finish_aside(self, aside: Background, failure: Exception | None) -> None:
+        lost, name = self._pace.lost(), aside.name
+        self.slowed += lost
+        self._budget.charge(name, lost, time.perf_counter())
+        if failure is not None and not aside.ending:
+            self._keep_inline(f"{name} runs inline, between steps: {_said(failure)} in the background", name)
+        elif failure is None:
+            placement = self._placements[name]
+            before = placement.background
+            placement.took("background", aside.seconds + lost)
+            if before is None and placement.inline is not None and placement.background is not None:
+                where = placement.where(self._pace.typical)
+                text = (
+                    f"{name} runs {'inline' if where == 'inline' else 'in the background'}: it delays training by "
+                    f"{placement.inline:.2g} s inline and by {placement.background:.2g} s in the background"
+                )
+                numbers = {"inline_s": placement.inline, "background_s": placement.background}
+                self._writer.event(self._watched.step, "probe-placed", text, {"probe": name, "where": where} | numbers)
+
+    def _keep_inline(self, text: str, *names: str) -> None:
+        """Says why probes, or some of them, do not run in the background from now on."""
+        for name in names or tuple(self._placements):
+            self._placements.pop(name, None)
+        logger.info("%s", text)
+        data = {"where": "inline"} | ({"probe": names[0]} if names else {})
+        self._writer.event(self._watched.step, "probe-placed", text, data)
+
     def _recover(self, name: str, failure: Exception) -> bool:
         """Tries again on fewer examples, waits for finite weights, or switches off; whether it is done, as `_run`."""
-        watched, reason = self._watched, f"{type(failure).__name__}: {failure}"
+        watched, reason = self._watched, _said(failure)
         self._underway.pop(name, None)
         if is_out_of_memory(failure):
             give_back()
@@ -184,3 +284,7 @@ class Runner:
             self._budget.drop(name)
         logger.warning("probe %s is switched off at step %d: %s", name, self._watched.step, reason)
         self._writer.event(self._watched.step, "probe-off", reason, {"probe": name})
+
+
+def _said(failure: Exception) -> str:
+    return str(failure) if isinstance(failure, UnsharedError) else f"{type(failure).__name__}: {failure}"

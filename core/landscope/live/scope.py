@@ -44,6 +44,7 @@ def watch(
     overhead: float = 0.1,
     examples: int | None = None,
     probes: Sequence[Probe] | None = None,
+    background: bool = True,
     total_steps: int | None = None,
     name: str | None = None,
     recipe: str | None = None,
@@ -71,6 +72,8 @@ def watch(
         examples: How many training examples curvature, kernel and embedding use, by default between 32 and 1,024, as
             many as are quick; losses use four times as many, slices a quarter.
         probes: What to measure instead of the default.
+        background: Whether dear probes may run in a thread beside the training, on a copy of the model, where that
+            costs training less than running them between its steps; what they measure is the same.
         total_steps: Steps planned, for progress.
         name: The run's name; by default the recipe's, or the program's.
         recipe: The built-in experiment this is, if any.
@@ -113,7 +116,7 @@ def watch(
         panels={"probes": [probe.name for probe in probes]},
     )
     shown = bool(os.environ.get("LANDSCOPE_PROGRESS")) if progress is None else progress
-    return Scope(watched, writer, probes, budget, total_steps, ProgressLine() if shown else None)
+    return Scope(watched, writer, probes, budget, total_steps, ProgressLine() if shown else None, background)
 
 
 class Scope:
@@ -131,13 +134,14 @@ class Scope:
         budget: Budget,
         total_steps: int | None,
         progress: ProgressLine | None,
+        background: bool = True,
     ) -> None:
         self._watched = watched
         self._writer = writer
         self._budget = budget
         self._total_steps = total_steps
         self._chronicle = Chronicle(writer, total_steps, progress)
-        self._runner = Runner(watched, probes, budget, writer, self._chronicle)
+        self._runner = Runner(watched, probes, budget, writer, self._chronicle, background=background)
         self._control = Control(watched, writer)
         self._closed = False
         self._training_seconds = 0.0
@@ -164,8 +168,8 @@ class Scope:
 
     @property
     def overhead(self) -> float:
-        """Seconds spent here for each second of training, so far."""
-        return self._budget.spent / max(self._training_seconds, 1e-9)
+        """Seconds by which watching has delayed each second of training, so far."""
+        return self._budget.spent / max(self._training_seconds - self._runner.slowed, 1e-9)
 
     def step(self, loss: Tensor | float | None = None) -> None:
         """Tells that the optimiser has taken a step; measures what is due.
@@ -175,7 +179,7 @@ class Scope:
         """
         entered = time.perf_counter()
         self._training_seconds += entered - self._left
-        measured = self._budget.spent
+        measured = self._spent_here()
         self._watched.step += 1
         if loss is not None:
             self._chronicle.loss(self._watched.step, loss)
@@ -184,7 +188,7 @@ class Scope:
         if self._chronicle.due(entered):
             self._say()
         self._writer.progress(self._watched.step, self._total_steps)
-        self._budget.charge_besides(time.perf_counter() - entered - (self._budget.spent - measured))
+        self._budget.charge_besides(time.perf_counter() - entered - (self._spent_here() - measured))
         self._control.obey()
         self._left = time.perf_counter()
 
@@ -194,18 +198,19 @@ class Scope:
         Raises:
             ValueError: if there is no probe of a name, or it was switched off.
         """
-        began, measured = time.perf_counter(), self._budget.spent
+        began, measured = time.perf_counter(), self._spent_here()
         self._training_seconds += began - self._left
         self._runner.run(names)
         self._say()
         self._left = time.perf_counter()
-        self._budget.charge_besides(self._left - began - (self._budget.spent - measured))
+        self._budget.charge_besides(self._left - began - (self._spent_here() - measured))
 
     def close(self, status: str = "finished") -> None:
         """Ends the run: "finished", "stopped" or "failed". A second call does nothing."""
         atexit.unregister(self._flush)
         if not self._closed:
             self._closed = True
+            self._runner.end()
             self._flush()
             self._writer.close(status)
 
@@ -236,6 +241,10 @@ class Scope:
                 provenance=meter.provenance("snapshot of the weights"),
             )
         self._writer.measurement(watched.step, "snapshot", snapshot.at(watched.step))
+
+    def _spent_here(self) -> float:
+        """Seconds spent between steps, without those by which the steps themselves were lengthened."""
+        return self._budget.spent - self._runner.slowed
 
     def _say(self) -> None:
         self._chronicle.say(self._watched.step, self._known_overhead())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -52,6 +53,12 @@ class Trajectory:
             self.steps = [self.steps[index] for index in kept]
             self.losses = [self.losses[index] for index in kept]
             self._thetas = [self._thetas[index] for index in kept]
+
+    def copy(self) -> Trajectory:
+        """The path so far, to which nothing is added when this one goes on; it shares the snapshots."""
+        twin = copy(self)
+        twin.steps, twin.losses, twin._thetas = self.steps[:], self.losses[:], self._thetas[:]
+        return twin
 
     def snapshots(self) -> Iterator[tuple[int, Tensor]]:
         """Each step with its snapshot (P,), on the CPU."""

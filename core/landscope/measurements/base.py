@@ -39,6 +39,7 @@ class Provenance:
         forwards: Forward passes over the data, in units of one whole pass.
         gradients: Gradients of the whole objective.
         products: Hessian- or GGN-vector products with the whole objective.
+        background: Whether it was measured in a thread beside the training, on a copy of the model.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Provenance:
     forwards: float = 0.0
     gradients: float = 0.0
     products: float = 0.0
+    background: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
