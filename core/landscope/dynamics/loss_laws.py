@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar, nnls
-from scipy.signal import lfilter
 
 from landscope.measurements import Forecast, LossLaw, Provenance
 
@@ -47,7 +47,8 @@ def annealing_areas(rates: ArrayLike, *, memory: float = 0.999) -> tuple[Array, 
     if not 0 <= memory < 1:
         raise ValueError(f"memory must be at least 0 and below 1, got {memory}")
     drops = -np.diff(eta, prepend=eta[0])
-    return np.cumsum(eta), np.cumsum(lfilter([1.0], [1.0, -memory], drops))
+    remembered = np.fromiter(accumulate(drops, lambda before, drop: memory * before + drop), np.float64, len(drops))
+    return np.cumsum(eta), np.cumsum(remembered)
 
 
 def fit_power_law(steps: ArrayLike, losses: ArrayLike, *, skip: float = 0.1) -> LossLaw:

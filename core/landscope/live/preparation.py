@@ -12,12 +12,14 @@ from torch.optim import Optimizer
 from landscope.evaluation import Loss
 from landscope.objective import Objective
 
-__all__ = ["FEWEST", "affordable", "collected", "described", "gradient_seconds"]
+__all__ = ["FEWEST", "affordable", "collected", "described", "gradient_seconds", "tight_examples"]
 
 # Unless told, curvature and the like use between so few and so many examples, as long as a gradient over them takes no
 # longer than this many seconds.
 FEWEST, _MOST, _QUICK = 32, 1024, 0.05
 _BYTES = 2**28  # of training data kept for measuring
+# To follow the sharpness takes some ten gradients, which are to be earned within ten seconds, down to so few examples.
+_FOLLOWING, _PERIOD, _FEWEST_CURVED = 10, 10.0, 8
 
 
 def collected(
@@ -38,6 +40,19 @@ def affordable(objective: Objective) -> int:
     while count < min(_MOST, objective.examples) and 2 * gradient_seconds(objective.sample(count)) < _QUICK:
         count *= 2
     return count
+
+
+def tight_examples(examples: int, seconds: float, earned: float) -> int:
+    """How many examples curvature is measured on: halved until following the sharpness is earned within ten seconds.
+
+    Args:
+        examples: As many as there are.
+        seconds: What a gradient over them takes.
+        earned: Seconds for measuring the sharpness that each second of training earns.
+    """
+    while examples > _FEWEST_CURVED and _FOLLOWING * seconds > _PERIOD * earned:
+        examples, seconds = examples // 2, seconds / 2
+    return examples
 
 
 def gradient_seconds(objective: Objective) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from landscope.live.kernel_probes import Linearised, TangentKernel
 from landscope.live.schedule import Every, next_due
 from landscope.live.watched import Watched
 from landscope.measurements import Measurement, Sharpness, Slice2D
+from landscope.objective import Objective
 
 __all__ = ["Probe", "Watched", "default_probes"]
 
@@ -40,6 +41,7 @@ class Probe:
             it was begun with, and yields results as they sharpen, and None in between.
         weight: Its share of the measuring time, relative to the other probes.
         gradients: About how many gradients of `Watched.focus` its first run takes as long as; later ones are timed.
+        curved: Whether they are of `Watched.curvature` instead.
         every: At which steps: a number n, at multiples of n; "log", at steps ever further apart, 24 a decade; "asked",
             only by `Scope.measure`; None, at any. It waits until its share of the time allows it, which with
             `watch(overhead=math.inf)` is at once.
@@ -51,6 +53,7 @@ class Probe:
     measure: Callable[[Watched], Result | Iterator[Result]]
     weight: float = 1.0
     gradients: float = 1.0
+    curved: bool = False
     every: Every = None
     background: bool = False
 
@@ -63,9 +66,9 @@ def default_probes() -> tuple[Probe, ...]:
     return (
         Probe("evaluate", _evaluate, weight=2.0, gradients=3),
         Probe("norms", _norms, weight=0.5, gradients=1),
-        Probe("sharpness", _sharpness, weight=1.5, gradients=60, background=True),
-        Probe("sharpness/measures", _measures, weight=0.5, gradients=80, background=True),
-        Probe("quadratic", _quadratic, weight=0.5, gradients=80, background=True),
+        Probe("sharpness", _sharpness, weight=1.5, gradients=60, curved=True, background=True),
+        Probe("sharpness/measures", _measures, weight=0.5, gradients=80, curved=True, background=True),
+        Probe("quadratic", _quadratic, weight=0.5, gradients=80, curved=True, background=True),
         Probe("embedding", pictured, weight=0.5, gradients=2),
         Probe("embedding/umap", pictured_by_umap, weight=0.4, gradients=20),
         Probe("geometry", _geometry, weight=0.4, gradients=10),
@@ -74,8 +77,8 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("linearised", Linearised(), weight=0.3, gradients=8),
         Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30, background=True),
         Probe("slice/random", _random_slice, weight=0.8, gradients=30, background=True),
-        Probe("slice/hessian", _hessian_slice, weight=1.0, gradients=120, background=True),
-        Probe("density", _density, weight=2.0, gradients=180, background=True),
+        Probe("slice/hessian", _hessian_slice, weight=1.0, gradients=120, curved=True, background=True),
+        Probe("density", _density, weight=2.0, gradients=180, curved=True, background=True),
     )
 
 
@@ -94,12 +97,29 @@ def _norms(watched: Watched) -> Result:
 
 
 def _sharpness(watched: Watched) -> Result:
-    optimizer, focus = watched.optimizer, watched.focus
-    if optimizer is not None and curvature.stability_rule(optimizer, focus.layout, focus.model).pending:
+    optimizer, objective = watched.optimizer, watched.curvature
+    if optimizer is not None and curvature.stability_rule(optimizer, objective.layout, objective.model).pending:
         return None  # the plain Hessian's would be another quantity than what follows
     last = watched.latest.get("sharpness")
     start = last.vector if isinstance(last, Sharpness) else None
-    return curvature.sharpness(focus, optimizer, start=start)
+    return _sampled(watched, objective, curvature.sharpness(objective, optimizer, start=start))
+
+
+def _sampled(watched: Watched, objective: Objective, found: Measurement) -> Measurement:
+    """Says in its provenance how far so few examples may be off, where the budget allows no more."""
+    if objective.examples >= watched.focus.examples:
+        return found
+    try:
+        losses = objective.losses().double()
+        error = f", whose mean loss is {losses.mean():.3g} ± {losses.std() / len(losses) ** 0.5:.2g}"
+    except (TypeError, ValueError):  # losses of single examples need not exist
+        error = ""
+    method = f"{found.provenance.method}; as few examples as the budget allows{error}"
+    return found.replaced(provenance=replace(found.provenance, method=method))
+
+
+def _smallest(watched: Watched) -> Objective:
+    return min(watched.sketch, watched.curvature, key=lambda objective: objective.examples)
 
 
 def _plain_sharpness(watched: Watched) -> Sharpness | None:
@@ -111,20 +131,24 @@ def _plain_sharpness(watched: Watched) -> Sharpness | None:
 def _measures(watched: Watched) -> Result:
     last = _plain_sharpness(watched)
     start = None if last is None else last.vector
-    return curvature.sharpness_measures(watched.sketch, watched.optimizer, steps=5, tolerance=1e-2, start=start)
+    objective = _smallest(watched)
+    found = curvature.sharpness_measures(objective, watched.optimizer, steps=5, tolerance=1e-2, start=start)
+    return found if watched.tight is None else _sampled(watched, objective, found)
 
 
 def _quadratic(watched: Watched) -> Result:
     last = _plain_sharpness(watched)
-    return curvature.quadratic_model(watched.sketch, start=None if last is None else last.vector)
+    objective = _smallest(watched)
+    found = curvature.quadratic_model(objective, start=None if last is None else last.vector)
+    return found if watched.tight is None else _sampled(watched, objective, found)
 
 
 def _density(watched: Watched) -> Result:
     last = _plain_sharpness(watched)
     start, threshold = (None, None) if last is None else (last.vector, last.threshold)
-    return curvature.density(
-        watched.focus, probes=3, steps=12, spikes=3, tolerance=1e-2, start=start, threshold=threshold
-    )
+    objective = watched.curvature
+    found = curvature.density(objective, probes=3, steps=12, spikes=3, tolerance=1e-2, start=start, threshold=threshold)
+    return _sampled(watched, objective, found)
 
 
 def _geometry(watched: Watched) -> Result:
@@ -153,7 +177,7 @@ def _random_slice(watched: Watched) -> Iterator[Result]:
 
 def _hessian_slice(watched: Watched) -> Iterator[Result]:
     """The plane of the two largest eigenvalues' vectors, each shown as far as the loss changes tenfold."""
-    directions = landscape.hessian_directions(watched.focus, previous=_last_plane(watched, "slice/hessian"))
+    directions = landscape.hessian_directions(watched.curvature, previous=_last_plane(watched, "slice/hessian"))
     axes = ("distance along the sharpest direction", "along the second sharpest")
     return _slice(watched, landscape.cut, directions, radius="auto", plane="hessian", axes=axes, path=_path(watched))
 

@@ -24,7 +24,7 @@ from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 from landscope.batch_norm import normalise_by_batch
-from landscope.live.watched import Watched
+from landscope.live.watched import OBJECTIVES, Watched
 from landscope.optimizers import as_optimizers
 
 __all__ = ["Replicator", "UnsharedError"]
@@ -79,9 +79,7 @@ class Replicator:
         function = watched.train.function.on(twin, pulse)
         _prepare(twin, batch_statistics=watched.train.batch_norm == "batch")
         objectives = {
-            name: objective.of(function)
-            for name in ("train", "test", "focus", "sketch", "held_out")
-            if (objective := getattr(watched, name)) is not None
+            name: objective.of(function) for name in OBJECTIVES if (objective := getattr(watched, name)) is not None
         }
         twins: dict[Tensor, nn.Parameter] = dict(zip(model.parameters(), twin.parameters(), strict=True))
         optimizers: Any = tuple(_optimizer(one, twins) for one in as_optimizers(watched.optimizer))

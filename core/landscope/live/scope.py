@@ -19,7 +19,7 @@ from landscope.isolation import BatchNormPolicy
 from landscope.live.budget import Budget
 from landscope.live.chronicle import Chronicle
 from landscope.live.control import Control
-from landscope.live.preparation import FEWEST, affordable, collected, described, gradient_seconds
+from landscope.live.preparation import FEWEST, affordable, collected, described, gradient_seconds, tight_examples
 from landscope.live.probes import Probe, Watched, default_probes
 from landscope.live.progress import ProgressLine
 from landscope.live.runner import Runner
@@ -70,7 +70,8 @@ def watch(
         overhead: Seconds that may be spent measuring for each second of training, after the first picture; `math.inf`
             measures whatever is due at once.
         examples: How many training examples curvature, kernel and embedding use, by default between 32 and 1,024, as
-            many as are quick; losses use four times as many, slices a quarter.
+            many as are quick, and for curvature down to 8 where the budget is tight; losses use four times as many,
+            slices a quarter.
         probes: What to measure instead of the default.
         background: Whether dear probes may run in a thread beside the training, on a copy of the model, where that
             costs training less than running them between its steps; what they measure is the same.
@@ -106,8 +107,12 @@ def watch(
         [probe.name for probe in probes if probe.every is not None],
     )
     seconds = gradient_seconds(focus)
+    if examples is None and any(probe.name == "sharpness" for probe in probes):
+        fewer = tight_examples(count, seconds, overhead * budget.share("sharpness"))
+        watched.tight = focus.sample(fewer) if fewer < focus.examples else None
     for probe in probes:
-        budget.expect(probe.name, probe.gradients * seconds)
+        share = watched.curvature.examples / focus.examples if probe.curved else 1.0
+        budget.expect(probe.name, probe.gradients * share * seconds)
     writer = RunWriter.create(
         runs or os.environ.get("LANDSCOPE_RUNS", "runs"),
         name=name or recipe or Path(sys.argv[0]).stem or "run",

@@ -11,7 +11,10 @@ from landscope.live.trajectory import Trajectory
 from landscope.measurements import Measurement
 from landscope.objective import Objective
 
-__all__ = ["Watched"]
+__all__ = ["OBJECTIVES", "Watched"]
+
+OBJECTIVES = ("train", "test", "focus", "sketch", "held_out", "tight")
+"""The names of the objectives that a `Watched` has, or may have."""
 
 
 @dataclass
@@ -21,13 +24,14 @@ class Watched:
     Attributes:
         train: The training objective.
         test: The held-out objective, if there is one.
-        focus: The training objective on the examples that curvature, kernel and embedding use.
+        focus: The training objective on the examples that kernel and embedding use, and curvature by default.
         sketch: The training objective on the fewer examples that slices use, which evaluate it hundreds of times.
         held_out: The held-out objective on as many, if there is one.
         optimizer: The optimiser, if it is known.
         trajectory: The path of the weights.
         step: Optimiser steps taken.
         latest: Each probe's last measurement, for warm starts and for keeping a picture's orientation.
+        tight: The training objective on the still fewer examples that curvature uses where the budget is tight.
     """
 
     train: Objective
@@ -39,10 +43,16 @@ class Watched:
     trajectory: Trajectory
     step: int = 0
     latest: dict[str, Measurement] = field(default_factory=dict)
+    tight: Objective | None = None
+
+    @property
+    def curvature(self) -> Objective:
+        """The objective whose curvature is measured."""
+        return self.focus if self.tight is None else self.tight
 
     def halves(self) -> dict[str, Any]:
         """The objectives by name, each on half of its examples."""
-        found = {name: getattr(self, name) for name in ("train", "test", "focus", "sketch", "held_out")}
+        found = {name: getattr(self, name) for name in OBJECTIVES}
         return {
             name: objective.sample(max(1, objective.examples // 2))
             for name, objective in found.items()
