@@ -9,6 +9,9 @@ NAME   ?=
 TORCH  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 PYTHON ?= python3 python3.13 python3.12 python3.11 python3.14 python
 
+# Over all cores, files in the order of tests/conftest.py: the long ones first
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
+
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
 # Packages are installed uncompiled: the first process compiles what it imports, once for all that come after it. Where
@@ -26,8 +29,8 @@ demo: $(VENV)/.runtime ## Train a recipe and open its live page (NAME=digits cho
 	$(VENV)/bin/landscope demo $(NAME)
 
 test: setup lint types contracts ## Set up everything, then check and test everything
-	$(PY) -m pytest -n auto --dist loadfile -m "not browser"
-	$(PY) -m pytest -m browser
+	$(PY) -m pytest $(SPREAD) -m "not browser"
+	$(PY) -m pytest tests/browser
 
 setup: $(VENV)/.dev chrome ## Install Landscope, its development tools and a browser for the tests
 
@@ -42,10 +45,10 @@ contracts: $(VENV)/.dev ## Check which package may import which (import-linter)
 	$(VENV)/bin/lint-imports
 
 unit: $(VENV)/.dev ## Test without a browser and without building the wheel
-	$(PY) -m pytest -n auto --dist loadfile -m "not browser and not packaging"
+	$(PY) -m pytest $(SPREAD) -m "not browser and not packaging"
 
 browser: setup ## Test the page in a real browser
-	$(PY) -m pytest -m browser
+	$(PY) -m pytest tests/browser
 
 packaging: $(VENV)/.dev ## Test the wheel in an empty environment, and the Dockerfile
 	$(PY) -m pytest -m packaging

@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib
-import subprocess
+import runpy
 import sys
 
 import numpy as np
@@ -130,13 +130,18 @@ def test_digits_reaches_the_edge_of_stability_and_hovers(tmp_path):
     assert not run.events("probe-off")
 
 
-def test_settings_are_options_of_the_command(tmp_path):
-    command = [sys.executable, "-m", "landscope.recipes", "digits"]
-    text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
-    assert "--lr float" in text
-    subprocess.run(
-        [*command, "--runs", str(tmp_path), "--steps", "3", "--examples", "40", "--overhead", "0.01"], check=True
-    )
+def test_settings_are_options_of_the_command(tmp_path, monkeypatch, capsys):
+    def typed(*arguments):
+        monkeypatch.setattr(sys, "argv", ["landscope.recipes", "grokking", *arguments])
+        with pytest.raises(SystemExit) as ending:
+            runpy.run_module("landscope.recipes", run_name="__main__", alter_sys=True)
+        assert ending.value.code == 0
+
+    monkeypatch.setenv("LANDSCOPE_PROGRESS", "")  # which it would set for good
+    typed("--help")
+    assert "--lr float" in capsys.readouterr().out
+    typed("--runs", str(tmp_path), "--steps", "3", "--prime", "11", "--weight-decay", "0.5", "--overhead", "0.01")
     config = only_run(tmp_path).manifest.config
     assert config["steps"] == 3
-    assert config["lr"] == 0.2
+    assert config["weight_decay"] == 0.5
+    assert config["lr"] == 3e-3
