@@ -16,6 +16,7 @@ from benchmarks.curvature_estimates import densities, traces
 from benchmarks.embeddings import frames
 from benchmarks.large_model import gpt2
 from benchmarks.pictures import drawn, first_picture
+from benchmarks.representations import dimensions, similarities
 from benchmarks.slices import compare, throughput
 from benchmarks.timing import machine
 
@@ -37,6 +38,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "tracking": curvature.tracking,
     "eigenvalues-gpt2": gpt2,
     "umap-frames": frames,
+    "cka": similarities,
+    "two-nn": dimensions,
     "ntk": kernels.small,
     "ntk-large": kernels.large,
     "trace": traces,

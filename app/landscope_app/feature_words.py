@@ -129,6 +129,45 @@ FEATURES = {
             "Alain, Bengio: Understanding Intermediate Layers Using Linear Classifier Probes. 2016, arXiv:1610.01644",
         ),
     ),
+    "embedding/layers": Explanation(
+        "How alike the layers are",
+        "Linear CKA between the features of every two layers, on the same examples: whether they are at the same "
+        "distances from one another in both layers, up to rotation and scale.",
+        "CKA = HSIC(X, Y) / √(HSIC(X, X) HSIC(Y, Y)),   unbiased, X and Y: features of the same examples",
+        (
+            "1 is the same features but for rotation, scale and place; 0 is as alike as chance. Layers are in the "
+            "order in which they run, the first above; space and tokens are averaged over.",
+            "Blocks along the diagonal are layers that do much the same. A large even block is often a network deeper "
+            "than its data need.",
+            "A few directions with much variance decide the number: layers can differ in what matters and have 0.9.",
+            "Two runs or two models are compared by ls.embedding.similarity_between.",
+        ),
+        (
+            "Kornblith, Norouzi, Lee, Hinton: Similarity of Neural Network Representations Revisited. ICML 2019, "
+            "arXiv:1905.00414",
+            "Nguyen, Raghu, Kornblith: Do Wide and Deep Networks Learn the Same Things? ICLR 2021, arXiv:2010.15327",
+            "Davari et al.: Reliability of CKA as a Similarity Measure in Deep Learning. ICLR 2023, arXiv:2210.16156",
+        ),
+    ),
+    "embedding/steps": Explanation(
+        "How alike the steps are",
+        "Linear CKA between the features of the watched layer at any two of some thirty steps, spaced evenly on a "
+        "logarithmic axis from the first to the shown one, on the same examples.",
+        "CKA = HSIC(X, Y) / √(HSIC(X, X) HSIC(Y, Y)),   unbiased, X and Y: features at two steps",
+        (
+            "A square of 1 along the diagonal is a time in which the features stayed what they were, up to rotation "
+            "and scale; an edge between two squares is a time of change.",
+            "The first row tells how far features have come from those at the start: near 1 throughout is lazy "
+            "training.",
+            "The number sees where the examples lie to one another, not whether the classes can be told apart.",
+        ),
+        (
+            "Kornblith, Norouzi, Lee, Hinton: Similarity of Neural Network Representations Revisited. ICML 2019, "
+            "arXiv:1905.00414",
+            "Morcos, Raghu, Bengio: Insights on Representational Similarity with Canonical Correlation. NeurIPS 2018, "
+            "arXiv:1806.05759",
+        ),
+    ),
     "embedding/tokens": Explanation(
         "Spectrum of the tokens",
         "A network that adds modulo p can do so by turning: it gives token a the angle 2πka/p. The bars say how much "

@@ -24,6 +24,11 @@ squared = objective.with_loss(lambda f, y: mse_loss(f, one_hot(y, f.shape[1]).to
 times = [0.1 * step for step in range(len(path))]  # learning rate times steps; path (T, P): earlier weights
 ls.kernel.eigenmodes(squared, path, times, leading=8).figure()"""
 
+STEPS = """def at(theta):
+    return ls.embedding.features(objective, theta=theta).values
+
+ls.embedding.similarity({str(time): at(theta) for time, theta in enumerate(path)}).figure()  # path (T, P): weights"""
+
 PANELS = (
     Panel(
         "landscape",
@@ -301,6 +306,26 @@ PANELS = (
                 ),
                 frames=("geometry",),
                 live=('ls.embedding.geometry(objective).figure(style="cosines")',),
+            ),
+            View(
+                "layers",
+                "how alike the layers are",
+                "How alike the layers see the examples.",
+                lambda colours: plain_layout("layer", "layer", colours),
+                label="layers alike",
+                drawer="similarity",
+                frames=("similarity/layers",),
+                live=("ls.embedding.similarity(ls.embedding.layerwise(objective)).figure()",),
+            ),
+            View(
+                "steps",
+                "how alike the steps are",
+                "How alike the features are at any two steps.",
+                lambda colours: plain_layout("step", "step", colours),
+                label="steps alike",
+                drawer="similarity",
+                frames=("similarity/steps",),
+                live=(STEPS,),
             ),
             View(
                 "tokens",

@@ -28,7 +28,13 @@ from landscope.measurements import (
 )
 from landscope.runs import RunWriter
 from tests.browser.sources import EXAMPLES, source
-from tests.browser.synthetic_features import embedding_at, examples_behind, geometry_at, tokens_at
+from tests.browser.synthetic_features import (
+    embedding_at,
+    examples_behind,
+    geometry_at,
+    similarities_at,
+    tokens_at,
+)
 from tests.browser.synthetic_steering import Steering
 
 LEARNING_RATE = 0.05
@@ -327,6 +333,7 @@ def frames_at(
         yield "examples", examples_behind(picture)
     yield "embedding/umap", embedding_at(step, steps, classes, method="umap")
     yield "geometry", geometry_at(step, steps, classes)
+    yield from similarities_at(step, steps)
     yield "tokens", tokens_at(step, steps)
     yield (
         "sharpness",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from landscope.measurements import Examples, Geometry, Projection, TokenSpectrum
+from landscope.measurements import Examples, Geometry, Projection, Similarity, TokenSpectrum
 from tests.browser.sources import EXAMPLES, source
 
 
@@ -104,6 +106,29 @@ def geometry_at(step: int, steps: int, classes: int) -> Geometry:
         between=5.0,
         classes=classes,
     )
+
+
+def similarities_at(step: int, steps: int) -> Iterator[tuple[str, Similarity]]:
+    """Layers in two blocks that part; steps before and after a change in the middle of the training."""
+    done = step / steps
+    names = ("embed", "blocks.0.attention", "blocks.0.mlp", "blocks.1.attention", "blocks.1.mlp", "norm", "readout")
+    places = np.arange(len(names))
+    apart = np.abs(np.subtract.outer(places, places))
+    blocks = np.not_equal.outer(places > 3, places > 3)
+    yield "similarity/layers", _similarity(names, np.exp(-0.08 * apart - 1.5 * done * blocks), step)
+    times = np.unique(np.geomspace(1, step + 1, 30).astype(int)) - 1
+    after = 1 / (1 + np.exp(-12 * (times / steps - 0.3)))
+    drift = np.abs(np.subtract.outer(np.log1p(times), np.log1p(times))) / np.log1p(steps)
+    names = tuple(str(time) for time in times)
+    yield (
+        "similarity/steps",
+        _similarity(names, np.exp(-0.2 * drift) - 0.6 * np.abs(np.subtract.outer(after, after)), step),
+    )
+
+
+def _similarity(names: tuple[str, ...], values: np.ndarray, step: int) -> Similarity:
+    provenance = source("linear CKA, unbiased", step, 0.01)
+    return Similarity(provenance=provenance, values=values, rows=names, columns=names, metric="cka")
 
 
 def tokens_at(step: int, steps: int) -> TokenSpectrum:

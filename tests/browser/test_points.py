@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from landscope.measurements import Examples, Geometry, Projection, TokenSpectrum
+from landscope.measurements import Examples, Geometry, Projection, Similarity, TokenSpectrum
 from landscope.runs import Run, RunWriter, open_run
 from tests.browser.conftest import Watcher, opened, until
 from tests.browser.synthetic import kernel_at
@@ -211,6 +211,12 @@ def test_geometry_and_tokens_are_drawn(shared: tuple[Page, Watcher], run: Run) -
     assert bars["key"]["y"] == pytest.approx(tokens.norms[np.sort(tokens.key) - 1])
     circle = bars[f"frequency {tokens.key[0]}"]
     assert np.stack([circle["x"], circle["y"]], axis=1) == pytest.approx(tokens.circles[0])
+    for label, name in (("layers alike", "similarity/layers"), ("steps alike", "similarity/steps")):
+        similarity = run.measurement(name, 800)
+        assert isinstance(similarity, Similarity)
+        (heat,) = show(label, f"zmin === 0 && {GRAPH}.data[0].z.length === {len(similarity.rows)}")
+        assert np.array(heat["z"]) == pytest.approx(similarity.values)
+        expect(page.locator('[data-readout="embedding"]')).to_contain_text("first with last")
     lines = {trace["name"]: trace["y"] for trace in show("collapse", "name === 'NC1'")}
     assert lines["NC4"] == pytest.approx(run.scalars("geometry/nc4")[1])
     show("dimension", "name === 'eff. rank'")

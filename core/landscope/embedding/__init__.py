@@ -1,6 +1,6 @@
 """The geometry of a network's features: taken from layers, drawn, compared, and measured for what they use of space."""
 
-from landscope.embedding.comparison import cka, procrustes, similarity
+from landscope.embedding.comparison import cka, procrustes, similarity, similarity_between
 from landscope.embedding.contrasts import contrast
 from landscope.embedding.finished_runs import project_together
 from landscope.embedding.fourier import token_spectrum
@@ -32,6 +32,7 @@ __all__ = [
     "rankme",
     "shown",
     "similarity",
+    "similarity_between",
     "steps_learned",
     "token_spectrum",
     "trustworthiness",

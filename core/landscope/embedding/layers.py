@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from landscope.evaluation import per_example
 from landscope.objective import Objective
@@ -189,13 +189,15 @@ def _with_losses(
 
 @contextmanager
 def _outputs(modules: dict[str, nn.Module], names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Watches the outputs of some modules: by name, in the order in which they last ran."""
+    """Watches the outputs of some modules, tensors with rows pooled: by name, in the order in which they last ran."""
     seen: dict[str, Any] = {}
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             seen.pop(name, None)
-            seen[name] = output
+            # At once, as not all activations may fit, and what follows may change them in place.
+            rows = isinstance(output, Tensor) and output.is_floating_point() and output.ndim > 1
+            seen[name] = _pooled(output, module).clone() if rows else output
 
         return hook
 
@@ -224,7 +226,7 @@ def _hooks(modules: dict[str, nn.Module], layer: str | None) -> Iterator[_Seen]:
     seen = _Seen()
 
     def keep_output(module: nn.Module, args: Any, output: Any) -> None:
-        seen.output = output
+        seen.output = tree_map_only(Tensor, Tensor.clone, output)  # what follows may change it in place
 
     def keep_input(name: str) -> Callable[[nn.Linear, tuple[Any, ...], dict[str, Any]], None]:
         def hook(module: nn.Linear, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

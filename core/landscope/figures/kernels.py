@@ -260,7 +260,9 @@ def laziness_history_figure(history: Sequence[Laziness], colours: Theme) -> go.F
             if not np.isnan(values).all():
                 line = {"width": 1.5, "color": colour, "dash": dash}
                 label = name.replace("_", " ")
-                figure.add_scatter(x=steps, y=values, mode="lines", line=line, name=label, yaxis=axis)
+                # Held-out alignments are measured more rarely than the rest.
+                known = {"x": steps, "y": values, "connectgaps": True}
+                figure.add_scatter(**known, mode="lines", line=line, name=label, yaxis=axis)
     return figure
 
 

@@ -9,36 +9,60 @@ from torch import Tensor
 from torch.optim import SGD
 
 from landscope import kernel
+from landscope.kernel.laziness import drift
 from landscope.live.watched import Watched
 from landscope.measurements import NTK, Eigenmodes, Linearisation
 
 __all__ = ["Linearised", "Modes", "TangentKernel"]
 
+Kind = Literal["trace", "pseudo"]
+
 # The trace over outputs costs a backward pass for each of them; beyond this many, their sum stands for them.
 _MOST_TRACED = 128
 _MOST_OUTPUTS = 2048  # in one picture
 _MOST_TIMES = 128
+# The held-out kernel costs as much as the kernel; it is measured every so many times, and when the kernel has drifted.
+_HELD_OUT_EVERY = 5
+_HELD_OUT_DRIFT = 0.05
 
 
 class TangentKernel:
-    """The kernel on the same examples every time, held against the first one of the training and the one before."""
+    """The kernel on the same examples every time, held against the first one of the training and the one before.
+
+    The kernel on held-out examples, of which only the alignment is shown, is measured every fifth time, and whenever
+    the kernel has drifted by a twentieth since.
+    """
 
     def __init__(self) -> None:
         self._start: kernel.Moment | None = None
         self._last: kernel.Moment | None = None
+        self._tested: np.ndarray | None = None  # the kernel when the held-out one was last measured
+        self._untested = 0  # times since
 
     def __call__(self, watched: Watched) -> NTK:
         """The present kernel, with how far it has moved."""
         few = watched.focus.sample(2)
         outputs = few.outputs().numel() // few.examples
-        kind: Literal["trace", "pseudo"] = "trace" if outputs <= _MOST_TRACED else "pseudo"
+        kind: Kind = "trace" if outputs <= _MOST_TRACED else "pseudo"
         now = kernel.moment(watched.focus, kind=kind, step=watched.step)
-        test = None if watched.held_out is None else kernel.ntk(watched.held_out, kind=kind)
+        test = self._held_out(watched, now, kind)
         self._start = self._start or now
         movement = kernel.laziness(now, self._start, last=self._last, test=test).scalars()
         self._last = now
         known = {name: np.array(value) for name, value in movement.items() if name != "alignment"}
         return now.kernel.replaced(movement=known)
+
+    def _held_out(self, watched: Watched, now: kernel.Moment, kind: Kind) -> NTK | None:
+        """The kernel on held-out examples, if it is due."""
+        gram = now.kernel.gram
+        if watched.held_out is None or gram is None:
+            return None
+        self._untested += 1
+        moved = self._tested is None or drift(gram, self._tested) > _HELD_OUT_DRIFT
+        if not moved and self._untested < _HELD_OUT_EVERY:
+            return None
+        self._tested, self._untested = gram, 0
+        return kernel.ntk(watched.held_out, kind=kind)
 
 
 class Linearised:

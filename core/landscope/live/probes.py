@@ -12,7 +12,7 @@ from torch import Tensor
 from landscope import curvature, embedding, landscape
 from landscope.dynamics import norms
 from landscope.landscape.cuts import Cut
-from landscope.live.feature_probes import pictured, pictured_by_umap
+from landscope.live.feature_probes import StepSimilarity, layer_similarity, pictured, pictured_by_umap
 from landscope.live.kernel_probes import Linearised, TangentKernel
 from landscope.live.schedule import Every, next_due
 from landscope.live.watched import Watched
@@ -72,6 +72,8 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("embedding", pictured, weight=0.5, gradients=2),
         Probe("embedding/umap", pictured_by_umap, weight=0.4, gradients=20),
         Probe("geometry", _geometry, weight=0.4, gradients=10),
+        Probe("similarity/layers", layer_similarity, weight=0.1, gradients=3),
+        Probe("similarity/steps", StepSimilarity(), weight=0.1, gradients=2),
         Probe("examples", _examples, weight=0.05, gradients=1),
         Probe("ntk", TangentKernel(), weight=0.8, gradients=40),
         Probe("linearised", Linearised(), weight=0.3, gradients=8),

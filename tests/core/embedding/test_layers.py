@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from landscope.embedding import features
+from landscope.embedding import features, layerwise
 from landscope.objective import Objective
 
 
@@ -160,3 +160,15 @@ def test_hooks_and_modes_are_as_they_were(objective, network):
     assert all(module.training for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (6, 3, 4)])
+def test_what_follows_a_layer_may_change_its_output_in_place(shape):
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(inplace=True), nn.Flatten(), nn.LazyLinear(2))
+    model(torch.zeros(shape))
+    objective = Objective(model, nn.CrossEntropyLoss(), (torch.randn(shape), torch.arange(6) % 2))
+    expected = model[0](whole(objective)).detach()
+    expected = expected.mean(1) if expected.ndim > 2 else expected
+    assert (expected < 0).any()
+    torch.testing.assert_close(features(objective, "0").values, expected)
+    torch.testing.assert_close(layerwise(objective)["0"], expected)

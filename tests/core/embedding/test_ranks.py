@@ -27,6 +27,23 @@ def test_ranks_of_nothing_are_zero():
     assert rankme(np.zeros(4)) == participation_ratio(np.zeros(4)) == 0
 
 
+@pytest.mark.parametrize(
+    ("d", "peer", "regression"),
+    [
+        (2, 2.063767204854883, 2.0620632363641924),
+        (5, 5.322304476105501, 5.311349344606462),
+        (9, 8.927380281768881, 8.847008480329848),
+    ],
+)
+def test_two_nn_is_that_of_a_peer(d, peer, regression):
+    """Values of scikit-dimension 0.5.0, `TwoNN(discard_fraction=0.1, method="mle")`, and of its linear fit."""
+    generator = np.random.default_rng(d)
+    values = generator.normal(size=(1000, d)) @ generator.normal(size=(d, 64))
+    found = two_nn(torch.from_numpy(values))
+    assert found.dimension == pytest.approx(peer, rel=1e-9)
+    assert found.low < regression < found.high
+
+
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_two_nn_finds_the_dimension_of_a_gaussian_in_a_larger_space(d):
     generator = torch.Generator().manual_seed(d)

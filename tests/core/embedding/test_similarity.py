@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from landscope.embedding import cka, layerwise, procrustes, similarity
+from landscope.embedding import cka, layerwise, procrustes, similarity, similarity_between
 from landscope.kernel.spectrum import alignment
+from landscope.measurements import Provenance, Snapshot
 from landscope.objective import Objective
 
 
@@ -37,6 +38,15 @@ def test_cka_is_the_definition(pair, wide):
     batches = [slice(0, 8), slice(8, 16), slice(16, 24), slice(24, 32), slice(32, 40)][: len(x) // 8]
     terms = [np.mean([explicit(a[b], c[b]) for b in batches]) for a, c in ((x, y), (x, x), (y, y))]
     assert cka(x, y, batch=8) == pytest.approx(terms[0] / np.sqrt(terms[1] * terms[2]), rel=1e-9)
+
+
+def test_cka_is_that_of_a_peer():
+    """Values of ckatorch 1.0.3, `cka_base(x, y, unbiased=True)` and `cka_batch` with four batches of 50."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(200, 30))
+    y = np.tanh(x @ generator.normal(size=(30, 12))) + 0.3 * generator.normal(size=(200, 12))
+    assert cka(x, y) == pytest.approx(0.3888988336502544, rel=1e-9)
+    assert cka(x, y, batch=50) == pytest.approx(0.38159374879435076, rel=1e-9)
 
 
 def test_cka_with_itself_is_one_and_sees_neither_rotation_scale_nor_place(pair):
@@ -97,6 +107,39 @@ def test_layers_steps_and_runs_are_compared_alike():
     torch.testing.assert_close(layers["1"], torch.tanh(model[0](objective.batches.together().items[0][0])).detach())
 
 
+def test_networks_of_two_runs_and_two_models_are_compared():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    data = torch.randn(50, 4), torch.arange(50) % 3
+    objective = Objective(model, nn.CrossEntropyLoss(), data)
+    theta = torch.randn_like(objective.theta())
+    layout = objective.layout
+    run = Snapshot(provenance=Provenance(method=""), theta=theta.numpy(), names=layout.names, sizes=layout.sizes)
+    found = similarity_between(objective, objective.theta(), run, examples=30)
+    sides = layerwise(objective, examples=30), layerwise(objective, theta=theta, examples=30)
+    np.testing.assert_array_equal(found.values, similarity(*sides).values)
+    assert (found.rows, found.columns) == (("0", "1", "2"), ("0", "1", "2"))
+    assert found.values[1, 1] == pytest.approx(cka(sides[0]["1"], sides[1]["1"]))
+
+    # The same function with its units in another order is the same network, whatever its weights.
+    other = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+    order = torch.randperm(8)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    other.load_state_dict(
+        {name: value[order] if name.startswith("0") else value for name, value in state.items()}
+        | {"2.weight": state["2.weight"][:, order]}
+    )
+    rival = Objective(other, nn.CrossEntropyLoss(), data)
+    twins = similarity_between(objective, objective, rival, ["1"], metric="procrustes")
+    assert twins.values == pytest.approx(np.zeros((1, 1)), abs=1e-6)
+
+    narrow = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 3))
+    with pytest.raises(ValueError, match="snapshot is of a network with 67 parameters in 4 tensors"):
+        similarity_between(Objective(narrow, nn.CrossEntropyLoss(), data), run, run)
+    with pytest.raises(ValueError, match="compared on the same examples, got 30 and 50"):
+        similarity_between(objective, objective, rival.subset(range(30)))
+
+
 def test_layers_without_a_row_for_each_example_are_passed_over_or_refused():
     class Scaled(nn.Module):
         def __init__(self):
@@ -125,6 +168,8 @@ def test_refusals(pair):
         (lambda: cka(x[0], y), r"must have shape \(n, d\)"),
         (lambda: cka(x, y, batch=3), "batch must be from 4 to the 40 examples, got 3"),
         (lambda: similarity({}), "at least one set"),
+        (lambda: similarity({"x": x, "y": y[:-1]}), "same examples, at least 4, got 40 and 39"),
+        (lambda: similarity({"x": x}, {"y": y}, batch=41), "batch must be from 4 to the 40 examples, got 41"),
         (lambda: similarity({"x": x}, metric="cosine"), "metric must be one of cka, procrustes, got 'cosine'"),
     ]:
         with pytest.raises(ValueError, match=message):

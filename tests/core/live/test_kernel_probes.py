@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from landscope.kernel import eigenmodes
-from landscope.live.kernel_probes import Linearised, Modes
+from landscope.kernel import eigenmodes, ntk
+from landscope.live.kernel_probes import Linearised, Modes, TangentKernel
 from landscope.live.trajectory import Trajectory
 from landscope.live.watched import Watched
 from landscope.objective import Objective
@@ -97,3 +97,27 @@ def test_the_linearisation_stays_where_training_began():
     assert found.actual.dtype == np.float32
     with pytest.raises(ValueError, match="at most 2,048 outputs of an example, got 2,050"):
         probe(watched_with(cross_entropy, torch.arange(12) % 2, outputs=2050))
+
+
+def test_the_held_out_kernel_is_measured_rarely_and_whenever_the_kernel_has_moved():
+    watched, probe = watched_with(cross_entropy, torch.arange(12) % 2), TangentKernel()
+    watched.held_out = Objective(
+        watched.train.model, cross_entropy, (torch.randn(10, 4).double(), torch.arange(10) % 2)
+    )
+    measured = []
+
+    def ask():
+        movement = probe(watched).movement
+        measured.append("test_alignment" in movement)
+        if measured[-1]:
+            assert movement["test_alignment"] == pytest.approx(ntk(watched.held_out, kind="trace").alignment)
+        watched.step += 1
+
+    for _ in range(7):
+        ask()
+    assert measured == [True, False, False, False, False, True, False]
+    with torch.no_grad():
+        watched.train.model[0].weight.normal_(std=3)
+    ask()
+    ask()
+    assert measured[7:] == [True, False]

@@ -87,6 +87,7 @@ def test_everything_promised_is_recorded(watched):
     assert {frame.name for frame in run.frames()} >= {
         "slice/random", "slice/trajectory", "density", "ntk", "embedding", "sharpness", "snapshot",
         "sharpness/measures", "quadratic", "embedding/umap", "geometry", "examples",
+        "similarity/layers", "similarity/steps",
     }  # fmt: skip
     assert set(run.scalar_names()) >= {
         "train/loss", "test/loss", "train/accuracy", "test/accuracy", "step/loss", "norm/gradient", "norm/weights",
