@@ -33,6 +33,10 @@ landscope.api = (() => {
     manifest: (id) => json(`${run(id)}/manifest`),
     since: (id, seq) => json(`${run(id)}/since/${seq}`),
     frame: async (id, seq) => (await ask(`${run(id)}/frames/${seq}.bin`)).arrayBuffer(),
+    figure: (id, seq, theme) => json(`${run(id)}/frames/${seq}/figure?theme=${theme}`),
+    lab: () => json("/lab"),
+    cost: (what, parameters) =>
+      json(`/lab/${encodeURIComponent(what)}/cost?parameters=${encodeURIComponent(JSON.stringify(parameters))}`),
     send: (id, kind, params = {}) =>
       json(`${run(id)}/commands`, {
         method: "POST",

@@ -5,11 +5,13 @@ landscope.view = (() => {
     style: ["contour", "surface"],
     x: ["linear", "log"],
     colour: ["class", "prediction", "correct", "loss", "margin", "learned"],
-    dock: ["none", "control"],
+    dock: ["none", "control", "lab"],
   };
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice
   const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page
   const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear", chosen: "" };
+  // Names and numbers of the laboratory, which are no closed choices either: what is to be measured, the open picture.
+  const OPEN = { measure: /^[a-z0-9-]{1,40}$/, job: /^\d{1,15}$/ };
 
   const read = () => {
     const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);
@@ -21,21 +23,27 @@ landscope.view = (() => {
       state[key] = values.includes(query.get(key)) ? query.get(key) : values[0];
     });
     state.show = query.get("show") || SHOW;
+    Object.entries(OPEN).forEach(([key, form]) => {
+      state[key] = form.test(query.get(key) ?? "") ? query.get(key) : "";
+    });
     state.chosen = /^\d+(,\d+)*$/.test(query.get("chosen")) ? query.get("chosen") : "";
   };
-  const search = (step = state.step) => {
+  const search = ({ step, job } = state) => {
     const query = new URLSearchParams();
     if (step !== null) query.set("step", String(step));
     Object.entries(CHOICES).forEach(([key, values]) => {
       if (state[key] !== values[0]) query.set(key, state[key]);
     });
     if (state.show !== SHOW) query.set("show", state.show);
+    Object.entries({ measure: state.measure, job }).forEach(([key, value]) => {
+      if (value) query.set(key, value);
+    });
     if (state.chosen && state.chosen.split(",").length <= MOST) query.set("chosen", state.chosen);
     const text = query.toString().replaceAll("%2C", ",");
     return text ? `?${text}` : "";
   };
   // Another run in the same view, at its newest step.
-  const addressOf = (run) => `/run/${encodeURIComponent(run)}${search(null)}`;
+  const addressOf = (run) => `/run/${encodeURIComponent(run)}${search({ step: null, job: "" })}`;
   // Browsers refuse more than some 100 changes of the address in half a minute, so dragging writes it at its end.
   let pending = null;
   const write = () => {

@@ -2,7 +2,16 @@
 landscope.controls = (() => {
   const { run } = landscope;
   const GRACE_MS = 3000; // within which a training that obeyed says how it stands now
-  const empty = () => ({ run: null, read: 0, known: null, knownAt: 0, acts: [], branches: [], answers: new Map() });
+  const empty = () => ({
+    run: null,
+    read: 0,
+    known: null, // the newest "controls", and its number
+    knownAt: 0,
+    acts: [],
+    branches: [],
+    jobs: new Map(), // the newest word of each
+    answers: new Map(),
+  });
   const state = empty();
   const tickets = new Set(); // { kind, params, run, seq once it is known, answered: the number of the answer, at }
   let readOnly = false,
@@ -17,6 +26,7 @@ landscope.controls = (() => {
       state.acts.push(event);
       answer(event);
     },
+    job: (event) => state.jobs.set(event.data.job, event),
     branch: (event) => state.branches.push(event),
     command: (event) => answer(event),
     refused: (event) => answer(event),
@@ -34,7 +44,7 @@ landscope.controls = (() => {
   // A ticket is shown until the training has obeyed and said how it stands since, or has refused.
   const settle = () => {
     [...tickets].forEach((ticket) => {
-      if (ticket.run !== run.data.id || !live()) {
+      if (ticket.run !== run.data.id || (!live() && ticket.seq !== null)) {
         tickets.delete(ticket);
         return;
       }
@@ -49,12 +59,16 @@ landscope.controls = (() => {
     });
   };
 
+  // What stands against everything, whatever the run.
+  const standing = () => {
+    if (readOnly) return "This page may only look: the server was started read-only.";
+    return lost ? "The server does not answer." : "";
+  };
   // Why something cannot be told now, in words; "" where it can.
   const reasonAgainst = (thing) => {
-    if (readOnly) return "This page may only look: the server was started read-only.";
     if (!run.data.head) return "The run is not known yet.";
+    if (standing()) return standing();
     if (!live()) return "The training has ended: there is nothing left to steer.";
-    if (lost) return "The server does not answer.";
     if (!state.known) return ["pause", "stop"].includes(thing) ? "" : "This training has not said what can be changed.";
     return ownReason(thing);
   };
@@ -102,5 +116,18 @@ landscope.controls = (() => {
   const mount = (only) => {
     readOnly = only;
   };
-  return { mount, state, live, paused, reasonAgainst, ownReason, send, asked, sameKnob, valueOf, checkpointBelow };
+  return {
+    mount,
+    state,
+    live,
+    paused,
+    standing,
+    reasonAgainst,
+    ownReason,
+    send,
+    asked,
+    sameKnob,
+    valueOf,
+    checkpointBelow,
+  };
 })();

@@ -64,7 +64,7 @@ landscope.live = (() => {
       try {
         await update(mine);
         const { head } = landscope.run.data;
-        if (head && ["running", "paused"].includes(head.status)) pause = LIVE_MS;
+        if (landscope.jobs.active() || (head && ["running", "paused"].includes(head.status))) pause = LIVE_MS;
       } catch (error) {
         if (mine !== turnNumber) return;
         pause = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];

@@ -18,6 +18,8 @@ landscope.knobs = (() => {
     const share = logarithmic(knob) ? Math.log(value / floor) / Math.log(high / floor) : (value - low) / (high - low);
     return Math.round(TICKS * Math.min(Math.max(share, 1 / TICKS), 1));
   };
+  // A slider over all seeds, or from nothing to a million, is none.
+  const slidable = (knob) => Number.isFinite(knob.high) && (logarithmic(knob) || knob.high - knob.low <= 10000);
   // Two digits are as much as a slider can mean.
   const toValue = (knob, tick) => {
     const { low, high } = knob,
@@ -25,7 +27,7 @@ landscope.knobs = (() => {
       share = tick / TICKS;
     if (tick === 0) return low;
     const exact = logarithmic(knob) ? floor * (high / floor) ** share : low + share * (high - low);
-    if (knob.scale === "integer") return Math.round(exact);
+    if (knob.whole || knob.scale === "integer") return Math.round(exact);
     return logarithmic(knob) ? Number(exact.toPrecision(2)) : Number(exact.toFixed(3));
   };
   const labelOf = (knob) => {
@@ -40,6 +42,7 @@ landscope.knobs = (() => {
     const about = `${id}-words`;
     const field = element("input", { type: "number", step: "any", id, className: "number", "aria-describedby": about });
     const slider = element("input", { type: "range", min: "0", max: String(TICKS), "aria-label": `${label}, slider` });
+    slider.hidden = !slidable(knob);
     const note = element("p", { className: "words", id: about, text: words[knob.name]?.words || knob.summary || "" });
     const unit = element("span", { className: "unit", text: knob.unit || "" });
     const row = element("div", { className: "knob" }, [
@@ -49,7 +52,11 @@ landscope.knobs = (() => {
       note,
     ]);
     const made = { row, field, slider, note, knob, held: false, text: note.textContent };
-    let resting = null;
+    const hold = () => {
+      made.held = true;
+    };
+    let resting = null,
+      keyed = false;
     const wish = () => {
       clearTimeout(resting);
       resting = null;
@@ -57,28 +64,32 @@ landscope.knobs = (() => {
       choose(toValue(made.knob, Number(slider.value)));
     };
     slider.addEventListener("pointerdown", () => {
-      made.held = true;
+      keyed = false;
+      hold();
+    });
+    slider.addEventListener("keydown", () => {
+      keyed = true;
     });
     slider.addEventListener("input", () => {
+      hold();
       field.value = String(toValue(made.knob, Number(slider.value)));
       slider.setAttribute("aria-valuetext", field.value);
     });
-    slider.addEventListener("keydown", () => {
-      made.held = true;
-    });
     slider.addEventListener("change", () => {
+      hold();
       clearTimeout(resting);
-      resting = setTimeout(wish, slider.matches(":active") ? 0 : REST_MS);
+      resting = setTimeout(wish, keyed ? REST_MS : 0);
     });
-    ["pointerup", "pointercancel", "keyup", "blur"].forEach((name) =>
+    slider.addEventListener("blur", () => {
+      if (resting === null) made.held = false;
+      else wish();
+    });
+    ["pointerup", "pointercancel"].forEach((name) =>
       slider.addEventListener(name, () => {
-        if (name === "blur" && resting !== null) wish();
-        else if (resting === null) made.held = false;
+        if (resting === null) made.held = false; // let go where it was
       }),
     );
-    field.addEventListener("input", () => {
-      made.held = true;
-    });
+    field.addEventListener("input", hold);
     field.addEventListener("change", () => {
       made.held = false;
       if (field.value !== "" && Number.isFinite(Number(field.value))) choose(Number(field.value));

@@ -193,5 +193,5 @@ landscope.steering = (() => {
     if (changed.has("step") || changed.has("dock")) show();
   });
   landscope.on("refused", (text) => refuse(`Not done: ${text}`));
-  return { mount, pause, step, stop, rewind, branch, refuse, snapshot: () => act("snapshot", "snapshot") };
+  return { mount, permit, pause, step, stop, rewind, branch, refuse, snapshot: () => act("snapshot", "snapshot") };
 })();

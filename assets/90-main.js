@@ -26,7 +26,7 @@
       if (!changed || changed.has(key)) window.dash_clientside.set_props(id, { value: view.state[key] });
     });
 
-  const start = ({ panels: definitions, docks, steering, readOnly }) => {
+  const start = ({ panels: definitions, docks, steering, laboratory, readOnly }) => {
     landscope.checks.mount();
     landscope.planes.mount();
     landscope.panels.mount(definitions);
@@ -37,6 +37,7 @@
     landscope.timebar.mount();
     landscope.controls.mount(readOnly);
     landscope.steering.mount(steering);
+    landscope.lab.mount(laboratory);
     landscope.dock.mount(docks);
     landscope.header.mount();
     landscope.keyboard.mount();

@@ -6,6 +6,7 @@ Everything that has a number never changes, so frames are cached for ever; the h
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 from dataclasses import asdict
 from pathlib import Path
@@ -15,12 +16,17 @@ import numpy as np
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from landscope import lab
 from landscope.runs import Head, Run, RunSummary, latest_id, list_runs, open_run
+from landscope.runs.commands import send_command
+from landscope_app.laboratory import cost, picture
+from landscope_app.snippets import shown_path
 from landscope_app.steering import COMMANDS
 
-__all__ = ["READ_ONLY", "ROOT", "api"]
+__all__ = ["READ_ONLY", "ROOT", "WORKERS", "api"]
 
 ROOT = "LANDSCOPE_ROOT"  # configuration of the Flask application: the folder of runs, a Path
+WORKERS = "LANDSCOPE_WORKERS"  # who measures finished runs: None for nobody
 READ_ONLY = "LANDSCOPE_READ_ONLY"  # whether commands are refused
 LATEST = "latest"
 _MAX_RECORDS = 100_000
@@ -39,7 +45,8 @@ def get_runs() -> Response:
 def get_head(run_id: str) -> Response:
     """Where a run is now; 304 while nothing changed."""
     run = _run(run_id)
-    head = run.head()
+    head, workers = run.head(), current_app.config.get(WORKERS)
+    worker = None if workers is None or head.status.live else workers.state(run.id)
     response = jsonify(
         id=run.id,
         seq=head.seq,
@@ -48,8 +55,9 @@ def get_head(run_id: str) -> Response:
         status=head.status,
         age=round(head.heartbeat_age_s, 1),
         dropped=head.dropped,
+        worker=worker,
     )
-    response.set_etag(_head_tag(run.id, head), weak=True)
+    response.set_etag(_head_tag(run.id, head, worker), weak=True)
     response.cache_control.no_cache = True
     return response.make_conditional(request)
 
@@ -91,6 +99,32 @@ def get_frame(run_id: str, seq: int) -> Response:
     return response
 
 
+@api.get("/runs/<run_id>/frames/<int:seq>/figure")
+def get_figure(run_id: str, seq: int) -> Response:
+    """A measurement as its plotly figure, for pictures that no script of the page draws."""
+    run = _run(run_id)
+    try:
+        drawn = picture(run, shown_path(run.path), _number(seq), dark=request.args.get("theme") == "dark")
+    except (KeyError, TypeError) as error:
+        abort(404, description=str(error.args[0]))
+    return Response(drawn, mimetype="application/json")
+
+
+@api.get("/lab")
+def get_lab() -> Response:
+    """What can be measured on demand, with its parameters."""
+    return jsonify(measurements=lab.description())
+
+
+@api.get("/lab/<what>/cost")
+def get_cost(what: str) -> Response:
+    """About how many gradients a measurement takes as long as, or what is wrong with its parameters."""
+    try:
+        return jsonify(gradients=cost(what, json.loads(request.args.get("parameters", "{}"))), wrong="")
+    except (ValueError, TypeError) as error:
+        return jsonify(gradients=None, wrong=str(error))
+
+
 @api.get("/runs/<run_id>/manifest")
 def get_manifest(run_id: str) -> Response:
     """What was trained, where, with what."""
@@ -103,8 +137,13 @@ def post_command(run_id: str) -> Response:
     if current_app.config[READ_ONLY]:
         abort(403, description="this server is read-only: it was started with --read-only")
     kind, params = _command(request.get_json())
+    run, workers = _run(run_id), current_app.config.get(WORKERS)
     try:
-        seq = _run(run_id).send(kind, **params)
+        if kind in ("measure", "cancel") and workers is not None and not run.head().status.live:
+            seq = send_command(run.path, kind, params)
+            workers.wake(run.id)
+        else:
+            seq = run.send(kind, **params)
     except RuntimeError as error:
         abort(409, description=str(error))
     return jsonify(seq=seq)
@@ -165,6 +204,11 @@ def _command(body: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(params, dict) or not COMMANDS[kind].issuperset(params):
         known = ", ".join(sorted(COMMANDS[kind])) or "none"
         abort(400, description=f"params of {kind} must be an object with {known}, got {params!r}")
+    if kind == "measure":
+        try:
+            cost(params.get("what", ""), params.get("parameters", {}))
+        except (ValueError, TypeError) as error:
+            abort(400, description=str(error))
     return kind, params
 
 
@@ -174,11 +218,11 @@ def _summary(summary: RunSummary) -> dict[str, Any]:
     return {**{key: getattr(summary, key) for key in keys}, "parent": parent}
 
 
-def _head_tag(run_id: str, head: Head) -> str:
+def _head_tag(run_id: str, head: Head, worker: str | None) -> str:
     """Changes with all that matters; the heartbeat's age only once it is late, in steps of five seconds."""
     late = int(head.heartbeat_age_s / 5) if head.status.live else 0
     return hashlib.sha256(
-        f"{run_id}{head.seq, head.step, head.total, head.status, head.dropped, late}".encode()
+        f"{run_id}{head.seq, head.step, head.total, head.status, head.dropped, late, worker}".encode()
     ).hexdigest()[:16]
 
 

@@ -6,11 +6,12 @@ from dash import html
 from dash.development.base_component import Component
 
 from landscope_app.controls import action_button, information_button
+from landscope_app.laboratory import lab_tab
 from landscope_app.steering import control_tab
 
 __all__ = ["TABS", "dock"]
 
-TABS = (("control", "Control"),)
+TABS = (("control", "Control"), ("lab", "Lab"))
 """Its tabs, by their names in the address."""
 
 
@@ -27,7 +28,7 @@ def dock() -> Component:
         )
         for name, title in TABS
     ]
-    contents = {"control": control_tab}
+    contents = {"control": control_tab, "lab": lab_tab}
     return html.Aside(
         [
             html.Header(

@@ -310,6 +310,7 @@ KEYS = (
     ("V", "next quantity on it: train or test, loss or accuracy"),
     (".", "let a live training take a single step, then wait"),
     ("C", "open or close the controls"),
+    ("M", "open or close the laboratory, to measure something now"),
     ("?", "this help"),
 )
 
@@ -352,6 +353,11 @@ def _dock_help() -> list[Component]:
         html.P(
             "Whatever was changed is marked on the time bar by a triangle below the rail; findings are rings above it. "
             "All of it is listed in order: a click goes to its step."
+        ),
+        html.P(
+            "In the laboratory anything is measured on demand, of a live training between two of its steps, or of a "
+            "finished one by a program of its own. What it will take is said before it is begun; it can be cancelled "
+            "at any time, and its picture stays with the run."
         ),
         html.H3("What each control does"),
         html.Dl(meanings),

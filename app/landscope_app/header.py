@@ -60,6 +60,7 @@ def page_header() -> Component:
             html.Div(
                 [
                     action_button("control", "Control of the training", "control", "C", text="Control"),
+                    action_button("lab", "Laboratory: measure on demand", "lab", "M", text="Lab"),
                 ],
                 className="group run-only",
             ),

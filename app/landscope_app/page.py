@@ -19,6 +19,7 @@ from landscope_app.controls import action_button, choice, code_block, cross_chec
 from landscope_app.dock import TABS, dock
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, page_header
+from landscope_app.laboratory import WORDS, result_section
 from landscope_app.panels import PANELS
 from landscope_app.runs_page import runs_page
 from landscope_app.sections import SEGMENTS, panel_section
@@ -107,7 +108,10 @@ def page_layout(*, read_only: bool = False) -> Component:
             runs_page(),
             html.Main(
                 [
-                    html.Div([finding_line(), html.Div(sections, className="panels")], className="run-column"),
+                    html.Div(
+                        [finding_line(), html.Div(sections, className="panels"), result_section()],
+                        className="run-column",
+                    ),
                     dock(),
                 ],
                 id="run-page",
@@ -156,6 +160,7 @@ def drawing_data() -> dict[str, Any]:
         "panels": [panel.drawing() for panel in PANELS],
         "scene": space_layout(("", ""), LIGHT)["scene"],
         "docks": [name for name, _ in TABS],
+        "laboratory": WORDS,
         "steering": {name: {"label": label, "words": words} for name, (label, words) in STEERING.items()},
     }
 

@@ -7,6 +7,7 @@ from dash import html
 
 from landscope.measurements import Measurement, Provenance, Slice2D
 from landscope.runs import RunWriter, open_run
+from landscope_app.api import WORKERS
 from landscope_app.server import create_server
 
 
@@ -86,7 +87,7 @@ def test_no_runs_yet(client):
 def test_head(client, ended):
     head = body(client.get(f"/api/v1/runs/{ended}/head"))
     assert head.pop("age") >= 0
-    assert head == {"id": ended, "seq": 6, "step": 3, "total": 10, "status": "finished", "dropped": 0}
+    assert head == {"id": ended, "seq": 6, "step": 3, "total": 10, "status": "finished", "dropped": 0, "worker": None}
 
 
 def test_an_unchanged_head_is_not_sent_again(client, writer, root):
@@ -167,6 +168,75 @@ def test_other_commands_are_refused(client, writer, root, sent):
         in body(client.post(f"/api/v1/runs/{writer.id}/commands", json=sent), 400)["error"]
     )
     assert not (root / writer.id / "control.sqlite").exists()
+
+
+def test_what_can_be_measured_and_what_it_costs(client):
+    measurements = {one["name"]: one for one in body(client.get("/api/v1/lab"))["measurements"]}
+    assert "points" in [one["name"] for one in measurements["slice2d"]["parameters"]]
+    few, many = (
+        body(client.get("/api/v1/lab/slice2d/cost", query_string={"parameters": json.dumps({"points": points})}))
+        for points in (9, 33)
+    )
+    assert many["gradients"] / few["gradients"] == pytest.approx((33 / 9) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("what", "parameters", "said"),
+    [
+        ("nothing", {}, "there is no measurement 'nothing'"),
+        ("slice2d", {"points": 2}, "points must be an integer from 5"),
+        ("slice2d", {"colour": 2}, "there is no parameter 'colour'"),
+        ("slice2d", [3], ""),
+        ("slice2d", "x", ""),
+        (["slice2d"], {}, ""),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_it_is_asked(client, writer, root, what, parameters, said):
+    sent = {"kind": "measure", "params": {"what": what, "parameters": parameters}}
+    assert said in body(client.post(f"/api/v1/runs/{writer.id}/commands", json=sent), 400)["error"]
+    assert not (root / writer.id / "control.sqlite").exists()
+    if isinstance(what, str):
+        query = {"parameters": json.dumps(parameters)}
+        answer = body(client.get(f"/api/v1/lab/{what}/cost", query_string=query))
+        assert answer["gradients"] is None
+        assert said in answer["wrong"]
+
+
+class Workers:
+    """Stands for the programs that measure finished runs."""
+
+    def __init__(self):
+        self.woken = []
+
+    def wake(self, run_id):
+        self.woken.append(run_id)
+
+    def state(self, run_id):
+        return "starting" if run_id in self.woken else ""
+
+
+def test_a_finished_run_is_measured_by_a_worker(ended, root):
+    app = create_server(root, page=blank)
+    workers = app.server.config[WORKERS] = Workers()
+    client = app.server.test_client()
+    first = client.get(f"/api/v1/runs/{ended}/head")
+    assert body(first)["worker"] == ""
+    sent = {"kind": "measure", "params": {"what": "trace", "objective": "train", "step": None, "parameters": {}}}
+    assert body(client.post(f"/api/v1/runs/{ended}/commands", json=sent)) == {"seq": 1}
+    assert workers.woken == [ended]
+    news = client.get(f"/api/v1/runs/{ended}/head", headers={"If-None-Match": first.headers["ETag"]})
+    assert body(news)["worker"] == "starting"
+    assert (
+        "nobody is there" in body(client.post(f"/api/v1/runs/{ended}/commands", json={"kind": "pause"}), 409)["error"]
+    )
+
+
+def test_a_figure_with_the_python_that_makes_it(client, ended):
+    drawn = body(client.get(f"/api/v1/runs/{ended}/frames/5/figure?theme=dark"))
+    assert drawn["figure"]["data"][0]["type"] in ("contour", "heatmap")
+    assert drawn["config"]["showSendToCloud"] is False
+    assert drawn["code"].endswith('.measurement("slice/random").figure()')
+    assert body(client.get(f"/api/v1/runs/{ended}/frames/1/figure"), 404)["error"]
 
 
 @pytest.mark.parametrize("params", [{"force": True}, [], "lr", None])

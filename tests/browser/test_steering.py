@@ -37,6 +37,7 @@ def test_a_knob_is_turned_by_slider_and_by_number(steered: tuple[Page, Watcher],
     # A key held down is one wish: the training is told once, when it rests.
     page.get_by_label("Learning rate, slider").evaluate(
         """(slider) => [800, 900].forEach((tick) => {
+            slider.dispatchEvent(new KeyboardEvent('keydown'));
             slider.value = tick;
             slider.dispatchEvent(new Event('input'));
             slider.dispatchEvent(new Event('change')); })"""
@@ -80,6 +81,35 @@ def test_a_single_step_is_one_step_and_an_intervention_is_a_mark(steered: tuple[
     expect(page).to_have_url(re.compile(rf"step={first.step}\b"))
     marks.nth(1).click()
     expect(page).to_have_url(re.compile(rf"step={run.events('intervention')[1].step}\b"))
+
+
+def test_something_is_measured_now_and_something_is_cancelled(steered: tuple[Page, Watcher], run: Run) -> None:
+    page, watcher = steered
+    page.keyboard.press("m")
+    expect(page.get_by_label("Points a side", exact=True)).to_have_value("33")
+    expect(page.locator("#dock")).to_contain_text("takes about 1.5 s")
+    # The server says what is wrong with a form, before anything is asked.
+    page.get_by_label("Points a side", exact=True).fill("3")
+    page.keyboard.press("Enter")
+    expect(page.locator("#dock")).to_contain_text("points must be an integer from 5 to 257, got 3")
+    page.get_by_label("Measurement", exact=True).select_option("density")
+    expect(page).to_have_url(re.compile("dock=lab&measure=density"))
+    measure = page.get_by_role("button", name="Measure", exact=True)
+    measure.click()
+    expect(page.get_by_label("Progress of density")).to_be_visible()
+    measure.click()
+    expect(page.locator(".job")).to_have_count(2)
+    page.get_by_role("button", name=re.compile("Cancel job")).first.click()  # the newest
+    expect(page.locator(".job-state").first).to_have_text("cancelled")
+    page.get_by_role("button", name=re.compile("Open the picture")).click()
+    until(page, "document.querySelector('#result-graph').data?.length > 0")
+    expect(page.locator("#result-code")).to_contain_text('/density").figure()')
+    expect(page).to_have_url(re.compile(r"job=\d+"))
+    assert [event.data["state"] for event in run.events("job") if event.data][-1] == "done"
+    page.keyboard.press("Escape")
+    expect(page.locator("#result")).to_be_hidden()
+    page.keyboard.press("c")
+    assert watcher.errors == []
 
 
 def test_a_branch_is_followed_and_knows_where_it_comes_from(steered: tuple[Page, Watcher], run: Run) -> None:
