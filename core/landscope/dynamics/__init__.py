@@ -4,10 +4,13 @@ from landscope.dynamics.conflict import gradient_conflict
 from landscope.dynamics.diagnosis import Phase, Timeline, diagnose, findings
 from landscope.dynamics.every_step import StepMonitor, StepReadings
 from landscope.dynamics.example_gradients import example_grams
+from landscope.dynamics.example_record import ExampleRecord, learning_order
+from landscope.dynamics.example_scores import example_scores
 from landscope.dynamics.findings import Finding, Rule
 from landscope.dynamics.generalisation import gap_change
 from landscope.dynamics.gradient_noise import gradient_statistics, two_batch_estimates
 from landscope.dynamics.groups import by_group
+from landscope.dynamics.label_noise import label_noise
 from landscope.dynamics.learning_coefficient import calibrate_learning_coefficient, local_learning_coefficient
 from landscope.dynamics.lengths import Norms, norms
 from landscope.dynamics.loss_laws import annealing_areas, fit_annealing_law, fit_power_law, forecast, score_forecast
@@ -28,6 +31,7 @@ from landscope.dynamics.weight_matrices import weight_statistics
 
 __all__ = [
     "RULES",
+    "ExampleRecord",
     "Finding",
     "History",
     "Norms",
@@ -44,6 +48,7 @@ __all__ = [
     "cosine_schedule",
     "diagnose",
     "example_grams",
+    "example_scores",
     "findings",
     "fit_annealing_law",
     "fit_power_law",
@@ -51,6 +56,8 @@ __all__ = [
     "gap_change",
     "gradient_conflict",
     "gradient_statistics",
+    "label_noise",
+    "learning_order",
     "linear_schedule",
     "local_learning_coefficient",
     "norms",

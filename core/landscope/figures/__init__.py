@@ -10,6 +10,7 @@ from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.curves import forecast_figure, law_figure, schedule_figure
 from landscope.figures.eigenvectors import readout_figure
 from landscope.figures.estimates import class_spectra_figure, diagonal_figure
+from landscope.figures.examples import history_figure, mixture_figure, order_figure, scores_figure
 from landscope.figures.geometry import (
     contrast_figure,
     dimension_figure,
@@ -58,6 +59,8 @@ from landscope.measurements import (
     Eigenvalues,
     EigenvectorReadout,
     Ensemble,
+    ExampleHistory,
+    ExampleScores,
     Forecast,
     GapChange,
     Geometry,
@@ -66,8 +69,10 @@ from landscope.measurements import (
     KernelRegression,
     Laziness,
     LearningCoefficient,
+    LearningOrder,
     Linearisation,
     LossLaw,
+    LossMixture,
     MeanCurvature,
     Measurement,
     MergeTree,
@@ -147,6 +152,10 @@ _BUILDERS: dict[type[Measurement], Any] = {
     TokenSpectrum: tokens_figure,
     GradientStatistics: gradient_figure,
     WeightStatistics: weights_figure,
+    ExampleScores: scores_figure,
+    ExampleHistory: history_figure,
+    LossMixture: mixture_figure,
+    LearningOrder: order_figure,
     UnitActivity: units_figure,
     Plasticity: plasticity_figure,
     GradientConflict: conflict_figure,

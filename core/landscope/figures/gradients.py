@@ -6,8 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from landscope.figures.lines import DASHES, numbers_figure, series_layout
+from landscope.figures.pairs import pairs_figure
 from landscope.figures.scales import log_axis, number
-from landscope.figures.theme import SIGNED, Theme, blend, categories, template
+from landscope.figures.theme import Theme, blend, categories, template
 from landscope.measurements import GapChange, GradientConflict, GradientStatistics, UpdatePath
 
 __all__ = ["conflict_figure", "gap_figure", "gradient_figure", "path_figure"]
@@ -110,36 +111,16 @@ def conflict_figure(measured: GradientConflict, colours: Theme, *, layer: str = 
     """
     if layer not in measured.layers:
         raise ValueError(f"layer must be one of {', '.join(measured.layers)}, got {layer!r}")
-    names = list(measured.parts)
     shares = measured.scalars()
     words = f"{100 * shares['conflicts']:.0f} % of pairs in conflict" if shares else "no gradient"
-    figure = go.Figure(
-        layout={
-            "template": template(colours),
-            "title": {"text": words if layer == "all" else f"layer {layer}; over all layers {words}"},
-            "xaxis": {"title": {"text": "part"}, "type": "category", "constrain": "domain", "showgrid": False},
-            "yaxis": {
-                "title": {"text": "part"},
-                "type": "category",
-                "autorange": "reversed",
-                "scaleanchor": "x",
-                "constrain": "domain",
-                "showgrid": False,
-            },
-        }
+    return pairs_figure(
+        measured.parts,
+        measured.cosines[measured.layers.index(layer)],
+        colours,
+        title=words if layer == "all" else f"layer {layer}; over all layers {words}",
+        axis="part",
+        quantity="cosine of gradients",
     )
-    figure.add_heatmap(
-        x=names,
-        y=names,
-        z=measured.cosines[measured.layers.index(layer)],
-        zmin=-1,
-        zmax=1,
-        colorscale=SIGNED,
-        colorbar={"title": {"text": "cosine of gradients", "side": "right"}},
-        hovertemplate="%{x} and %{y}<br>%{z:.3f}<extra></extra>",
-        name="cosine",
-    )
-    return figure
 
 
 def path_figure(measured: UpdatePath, colours: Theme) -> go.Figure:

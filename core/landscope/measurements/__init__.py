@@ -6,6 +6,7 @@ from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDen
 from landscope.measurements.curves import Forecast, LossLaw, ScheduleBound
 from landscope.measurements.eigenvectors import EigenvectorReadout
 from landscope.measurements.estimates import ClassSpectra, Diagonal, SpectralCriteria
+from landscope.measurements.examples import ExampleHistory, ExampleScores, LearningOrder, LossMixture
 from landscope.measurements.geometry import Contrast, Dimension, Geometry, Similarity
 from landscope.measurements.gradients import GapChange, GradientConflict, GradientStatistics, UpdatePath
 from landscope.measurements.kernel import (
@@ -43,6 +44,8 @@ __all__ = [
     "Eigenvalues",
     "EigenvectorReadout",
     "Ensemble",
+    "ExampleHistory",
+    "ExampleScores",
     "Examples",
     "Forecast",
     "GapChange",
@@ -52,8 +55,10 @@ __all__ = [
     "KernelRegression",
     "Laziness",
     "LearningCoefficient",
+    "LearningOrder",
     "Linearisation",
     "LossLaw",
+    "LossMixture",
     "MeanCurvature",
     "Measurement",
     "MergeTree",

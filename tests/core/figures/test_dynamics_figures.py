@@ -1,4 +1,4 @@
-"""Figures of what happens to gradients and weights: what is drawn, on axes with names, in both themes."""
+"""Figures of what happens to gradients, weights and examples: what is drawn, on axes with names, in both themes."""
 
 import json
 
@@ -7,9 +7,13 @@ import pytest
 
 from landscope.figures import figure, theme
 from landscope.measurements import (
+    ExampleHistory,
+    ExampleScores,
     GapChange,
     GradientConflict,
     GradientStatistics,
+    LearningOrder,
+    LossMixture,
     Plasticity,
     Provenance,
     UnitActivity,
@@ -84,7 +88,45 @@ def plasticity(**changes):
     return Plasticity(provenance=SOURCE, **(fields | changes))
 
 
-EVERYTHING = [statistics(), conflict(), path(), gap(), weights(), activity(), plasticity()]
+def scores(**changes):
+    values = np.array([0.1, 0.2, 3.0, 0.05])
+    fields = {
+        "labels": np.array([0, 1, 1, 2]), "predictions": np.array([0, 1, 0, 2]), "losses": values,
+        "margins": 1 - values,
+        "confidences": np.exp(-values), "el2n": values / 3, "logit_norms": values, "grand": values,
+    }  # fmt: skip
+    return ExampleScores(provenance=SOURCE, **(fields | changes))
+
+
+def history():
+    return ExampleHistory(
+        provenance=SOURCE, labels=np.array([0, 1, 1]), steps=np.array([0, 10]),
+        losses=np.array([[2.0, 0.1], [1.0, 0.01], [3.0, 4.0]]), margins=np.zeros((3, 2)), frames=9,
+        aum=np.array([0.5, 1.0, -1.0]), forgotten=np.array([2, 0, 0]), first=np.array([0, 5, -1]),
+        learned=np.array([10, 5, -1]), confidences=np.array([0.5, 0.9, 0.1]), variability=np.array([0.3, 0.1, 0.05]),
+    )  # fmt: skip
+
+
+def mixture(family="beta"):
+    parameters = {"beta": [[2.0, 10.0], [10.0, 2.0]], "gaussian": [[0.2, 0.05], [0.8, 0.05]]}[family]
+    return LossMixture(
+        provenance=SOURCE, values=np.linspace(0, 1, 50), scale=4.0, shift=1.0, family=family,
+        shares=np.array([0.75, 0.25]), parameters=np.array(parameters), means=np.array([1.7, 4.3]), share_error=0.02,
+        noisy=np.array([0.1, 0.9]), gain=0.5, iterations=9,
+    )  # fmt: skip
+
+
+def order():
+    return LearningOrder(
+        provenance=SOURCE, runs=("a", "b"), learned=np.array([[1.0, 0.5], [0.5, 1.0]]),
+        aum=np.array([[1.0, 0.9], [0.9, 1.0]]), chance=0.1,
+    )  # fmt: skip
+
+
+EVERYTHING = [
+    statistics(), conflict(), path(), gap(), weights(), activity(), plasticity(), scores(), history(),
+    mixture(), order(),
+]  # fmt: skip
 
 
 def axis_names(drawn):
@@ -182,3 +224,43 @@ def test_plasticity_is_drawn_beside_that_of_the_start():
     alone = figure(plasticity(accuracies=None, fresh_losses=None, fresh_accuracies=None))
     assert len(alone.data) == 1
     assert "accuracy" not in plasticity(accuracies=None).scalars()
+
+
+def test_scores_are_counted_apart_where_they_are_right_and_wrong():
+    drawn = figure(scores())
+    assert [bar.name for bar in drawn.data] == ["right", "wrong"]
+    assert [int(sum(bar.y)) for bar in drawn.data] == [3, 1]
+    assert drawn.layout.title.text == "75.0% right"
+    assert axis_names(figure(scores(), score="grand"))[0].startswith("GraNd")
+    with pytest.raises(ValueError, match="score must be one of losses, margins, confidences, el2n, logit_norms, got"):
+        figure(scores(grand=None), score="grand")
+
+
+def test_examples_are_drawn_in_the_order_in_which_they_were_learned():
+    drawn = figure(history())
+    np.testing.assert_allclose(drawn.data[0].z, np.log10(history().losses[[1, 0, 2]]))
+    assert drawn.data[0].customdata[:, 0, 0].tolist() == [1, 0, 2]
+    assert drawn.layout.title.text == "66.7% learned, 33.3% forgotten at least once,<br>33.3% never right, in 9 frames"
+    mapped = figure(history(), style="map")
+    np.testing.assert_allclose(mapped.data[0].y, [0.5, 0.9, 0.1])
+    assert list(mapped.data[0].marker.color) == [2, 0, 0]
+    with pytest.raises(ValueError, match='style must be "matrix" or "map"'):
+        figure(history(), style="wire")
+
+
+@pytest.mark.parametrize("family", ["beta", "gaussian"])
+def test_components_are_drawn_as_densities_of_the_loss(family):
+    drawn = figure(mixture(family))
+    bars, first, second = drawn.data
+    assert sum(bars.y) * (bars.x[1] - bars.x[0]) == pytest.approx(1)
+    for line, share in ((first, 0.75), (second, 0.25)):
+        assert np.trapezoid(line.y, line.x) == pytest.approx(share, rel=0.02)
+    assert drawn.layout.title.text == "second component: 25.0% ± 2.0% of examples, separation 0.8"
+
+
+def test_orders_are_drawn_by_either_measure():
+    drawn = figure(order(), by="aum")
+    np.testing.assert_allclose(drawn.data[0].z, [[1, 0.9], [0.9, 1]])
+    assert drawn.layout.title.text == "by area under the margin; unrelated orders: 0 ± 0.1"
+    with pytest.raises(ValueError, match='by must be "learned" or "aum"'):
+        figure(order(), by="size")

@@ -1,0 +1,54 @@
+"""How every two of a few things agree, between -1 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+
+from landscope.figures.theme import SIGNED, Theme, template
+
+__all__ = ["pairs_figure"]
+
+
+def pairs_figure(
+    names: Sequence[str], values: ArrayLike, colours: Theme, *, title: str, axis: str, quantity: str
+) -> go.Figure:
+    """A square of cosines or correlations, blue where two agree and red where they are opposed.
+
+    Args:
+        names: (K,) of the things.
+        values: (K, K).
+        colours: The theme.
+        title: Above.
+        axis: What a thing is.
+        quantity: Name of the values.
+    """
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "title": {"text": title},
+            "xaxis": {"title": {"text": axis}, "type": "category", "constrain": "domain", "showgrid": False},
+            "yaxis": {
+                "title": {"text": axis},
+                "type": "category",
+                "autorange": "reversed",
+                "scaleanchor": "x",
+                "constrain": "domain",
+                "showgrid": False,
+            },
+        }
+    )
+    figure.add_heatmap(
+        x=list(names),
+        y=list(names),
+        z=values,
+        zmin=-1,
+        zmax=1,
+        colorscale=SIGNED,
+        colorbar={"title": {"text": quantity, "side": "right"}},
+        hovertemplate="%{x} and %{y}<br>%{z:.3f}<extra></extra>",
+        name=quantity,
+    )
+    return figure
