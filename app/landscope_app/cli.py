@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ Watch the loss landscape, curvature, kernel and features of a PyTorch network wh
   landscope demo grokking      a built-in experiment, with the page that shows it
   landscope run train.py       your own program, which calls landscope.watch, with the page
   landscope ui runs            the page alone, over runs that were recorded before or are being recorded
+  landscope measure digits --sharpness --steps all
+                               measures what was kept of a finished run, or bare checkpoints
 """
 
 
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="landscope: %(message)s")
     parser, subcommands = _parser()
     chosen, rest = parser.parse_known_args(arguments)
-    if rest and chosen.command != "demo":
+    if rest and chosen.command not in ("demo", "measure"):
         subcommands[chosen.command].error(f"unrecognised arguments: {' '.join(rest)}")
     try:
         return int(chosen.action(chosen, rest))
@@ -57,6 +60,16 @@ def _run(chosen: argparse.Namespace, _: Sequence[str]) -> int:
     if not chosen.file.is_file():
         raise ValueError(f"there is no file {chosen.file}")
     return attend([sys.executable, str(chosen.file), *chosen.arguments], **_serving(chosen))
+
+
+def _measure(_: argparse.Namespace, arguments: Sequence[str]) -> int:
+    # Ctrl-C reaches both; it is the command's to end.
+    process = subprocess.Popen([sys.executable, "-m", "landscope.worker.command", *arguments])
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 def _ui(chosen: argparse.Namespace, _: Sequence[str]) -> int:
@@ -139,7 +152,10 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         "runs", nargs="?", type=Path, default=_default_runs(), metavar="RUNS", help="folder (default: %(default)s)"
     )
     ui.set_defaults(action=_ui)
-    return parser, {"demo": demo, "run": run, "ui": ui}
+
+    measure = commands.add_parser("measure", add_help=False, help="measure a finished run, or bare checkpoints")
+    measure.set_defaults(action=_measure)
+    return parser, {"demo": demo, "run": run, "ui": ui, "measure": measure}
 
 
 def _default_runs() -> Path:

@@ -1,7 +1,8 @@
 """The run store: a training and all that was measured of it, in a folder.
 
-A trainer writes it through `RunWriter`; anybody reads it, also while it is written, through `Run`. It needs neither
-torch nor a server, and it survives the death of the trainer at any instant.
+A trainer writes it through `RunWriter`; anybody reads it, also while it is written, through `Run`; what is measured
+after its training is added through `RunAppender`. It needs neither torch nor a server, and it survives the death of the
+trainer at any instant.
 
     runs/<id>/run.json        what was trained, where, with what; never changes
     runs/<id>/run.sqlite      scalars, frames and events; written by the trainer alone
@@ -10,6 +11,7 @@ torch nor a server, and it survives the death of the trainer at any instant.
     runs/<id>/checkpoints/    step-<n>.pt: what a training needs to go on from step n; written by the trainer alone
 """
 
+from landscope.runs.appender import RunAppender
 from landscope.runs.catalogue import RunSummary, latest_id, list_runs, open_run
 from landscope.runs.checkpoints import checkpoint_path, checkpoint_steps
 from landscope.runs.commands import Command
@@ -27,6 +29,7 @@ __all__ = [
     "Manifest",
     "Parent",
     "Run",
+    "RunAppender",
     "RunStatus",
     "RunSummary",
     "RunWriter",

@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import re
+import sys
 import unicodedata
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -52,6 +53,7 @@ class Manifest:
         pid: The trainer's process number.
         panels: What the page should show, for recipes that have a say in it.
         parent: Where it goes on from, if it is a branch of another run.
+        program: The file of the user's program that trained it; empty where that is unknown, and for recipes.
     """
 
     schema: int
@@ -65,6 +67,7 @@ class Manifest:
     pid: int = 0
     panels: dict[str, Any] = field(default_factory=dict)
     parent: Parent | None = None
+    program: str = ""
 
 
 def describe(
@@ -90,6 +93,7 @@ def describe(
         pid=os.getpid(),
         panels=plain(panels or {}),
         parent=parent,
+        program="" if recipe else _program(),
     )
 
 
@@ -140,7 +144,7 @@ def read_manifest(folder: Path) -> Manifest:
         "pid": int,
         "host": str,
     }
-    expected |= {"config": dict, "versions": dict, "panels": dict, "parent": dict | None}
+    expected |= {"config": dict, "versions": dict, "panels": dict, "parent": dict | None, "program": str}
     for key, kind in expected.items():
         if key in known and not isinstance(known[key], kind):
             raise ValueError(f"{path}: {key!r} must be {kind}, got {type(known[key]).__name__}")
@@ -170,6 +174,11 @@ def _parent(path: Path, values: dict[str, Any]) -> Parent:
     if not isinstance(run, str) or not isinstance(step, int):
         raise ValueError(f"{path}: 'parent' must have a run's id and a step, got {values}")
     return Parent(run, step)
+
+
+def _program() -> str:
+    path = Path(sys.argv[0] if sys.argv else "").absolute()
+    return str(path) if path.suffix == ".py" and path.is_file() else ""
 
 
 def _versions() -> dict[str, str]:

@@ -42,18 +42,25 @@ class Recorder:
 
     Attributes:
         seq: The last number committed.
+
+    Args:
+        folder: The run's.
+        journal: The journal to go back to, in a run that was closed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.seq = 0
+    def __init__(self, folder: Path, journal: str | None = None) -> None:
         self._folder = folder
-        self._connection = open_for_writing(folder / DATABASE)
+        self._connection = open_for_writing(folder / DATABASE, journal)
         self._identity = _identity(folder / DATABASE)
-        self._series: dict[tuple[str, ...], int] = {}
+        self.seq: int = self._connection.execute("SELECT seq FROM head").fetchone()[0]
+        rows = self._connection.execute("SELECT id, names FROM series")
+        self._series: dict[tuple[str, ...], int] = {tuple(json.loads(names)): number for number, names in rows}
         self._retention = Retention()
 
-    def commit(self, batch: Batch, pulse: Pulse) -> None:
+    def commit(self, batch: Batch, pulse: Pulse | None) -> None:
         """Write a batch and the trainer's pulse, and thin what has become more than a run keeps.
+
+        Without a pulse the run's head has the new number, and is otherwise as it was.
 
         Raises:
             OSError: if the folder is gone or the disk refuses a blob. Nothing was recorded.
@@ -72,10 +79,12 @@ class Recorder:
             numbers = self._series | series
             self._retention.thin_scalars(self._connection, (numbers[record.names] for record in batch.scalars))
             unused = self._retention.thin_frames(self._connection, {frame.name for frame in batch.frames})
-            self._connection.execute(
-                "UPDATE head SET seq = ?, step = ?, total = ?, status = ?, heartbeat = ?, dropped = ?",
-                (seq, pulse.step, pulse.total, pulse.status.value, pulse.heartbeat, pulse.dropped),
-            )
+            self._connection.execute("UPDATE head SET seq = ?", (seq,))
+            if pulse is not None:
+                self._connection.execute(
+                    "UPDATE head SET step = ?, total = ?, status = ?, heartbeat = ?, dropped = ?",
+                    (pulse.step, pulse.total, pulse.status.value, pulse.heartbeat, pulse.dropped),
+                )
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from landscope.runs.status import Process
@@ -68,12 +68,20 @@ def create_database(path: Path, journal: str, *, heartbeat: float, trainer: Proc
         )
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
-    """The writer's connection. It neither makes a database that is not there nor begins transactions by itself."""
+def open_for_writing(path: Path, journal: str | None = None) -> sqlite3.Connection:
+    """The writer's connection. It neither makes a database that is not there nor begins transactions by itself.
+
+    Args:
+        path: The database.
+        journal: The journal to go over to, if nobody reads at this moment; otherwise, and with None, it stays.
+    """
     uri = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
     # Survives the death of the process at any instant; a power failure may cost the last commits, never the file.
     connection.execute("PRAGMA synchronous = NORMAL")
+    if journal is not None:
+        with suppress(sqlite3.OperationalError):
+            connection.execute(f"PRAGMA journal_mode = {journal}")
     return connection
 
 
