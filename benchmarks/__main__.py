@@ -19,6 +19,7 @@ from benchmarks.pictures import drawn, first_picture
 from benchmarks.representations import dimensions, similarities
 from benchmarks.slices import compare, throughput
 from benchmarks.timing import machine
+from benchmarks.watching import watching
 
 __all__ = ["BENCHMARKS", "LONG", "main"]
 
@@ -44,8 +45,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "ntk-large": kernels.large,
     "trace": traces,
     "density": densities,
+    "watch-digits": partial(watching, "digits"),
+    "watch-grokking": partial(watching, "grokking"),
+    "watch-resnet": partial(watching, "resnet"),
+    "watch-gpt": partial(watching, "gpt"),
 }
-LONG = {"eigenvalues-gpt2", "ntk-large"}
+LONG = {"eigenvalues-gpt2", "ntk-large", "watch-digits", "watch-grokking", "watch-resnet", "watch-gpt"}
 """Those that take minutes to a quarter of an hour and up to 12 GB, and are run only when named."""
 
 

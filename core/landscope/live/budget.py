@@ -70,6 +70,11 @@ class Budget:
         """Seconds spent on watching, the first picture included."""
         return self._first + self._asked + self._besides + sum(self._spent.values())
 
+    @property
+    def first(self) -> float:
+        """Seconds spent on the first picture."""
+        return self._first
+
     def drop(self, name: str) -> None:
         """Takes a probe out; its share, and what it has left, go to the others."""
         del self._weights[name]
