@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.stats import beta, norm
 
 from landscope.figures.lines import DASHES
 from landscope.figures.pairs import pairs_figure
@@ -151,6 +150,8 @@ def _map_figure(history: ExampleHistory, colours: Theme) -> go.Figure:
 
 def mixture_figure(mixture: LossMixture, colours: Theme) -> go.Figure:
     """The distribution of the losses, and the two components."""
+    from scipy.stats import beta, norm  # here, because the server needs figures without SciPy
+
     words = f"second component: {mixture.shares[1]:.1%} ± {mixture.share_error:.1%} of examples, "
     figure = go.Figure(
         layout={
