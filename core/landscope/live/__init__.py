@@ -1,6 +1,8 @@
 """Attaching to a training loop."""
 
+from landscope.live.minibatches import Batches
 from landscope.live.probes import Probe, Watched, default_probes
+from landscope.live.sam import SAM
 from landscope.live.scope import Scope, watch
 
-__all__ = ["Probe", "Scope", "Watched", "default_probes", "watch"]
+__all__ = ["SAM", "Batches", "Probe", "Scope", "Watched", "default_probes", "watch"]

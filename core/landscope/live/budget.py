@@ -75,6 +75,12 @@ class Budget:
         """Seconds spent on the first picture."""
         return self._first
 
+    def renewed(self) -> Budget:
+        """The same, with nothing spent yet, for another run; what probes cost is known by now."""
+        fresh = Budget(self.overhead, self._weights, self._scheduled)
+        fresh._cost |= self._cost
+        return fresh
+
     def drop(self, name: str) -> None:
         """Takes a probe out; its share, and what it has left, go to the others."""
         del self._weights[name]

@@ -66,6 +66,15 @@ class Chronicle:
         self._found_at = float("-inf")
         self._found_step = 0
 
+    def branched(self, writer: RunWriter, step: int) -> Chronicle:
+        """The chronicle of a run that goes on from a step of this one, knowing what was measured until then."""
+        branch = Chronicle(writer, self._total_steps, self._progress)
+        for name, curve in self._history.items():
+            for at, value in zip(curve.series.steps.tolist(), curve.series.values.tolist(), strict=True):
+                if at <= step:
+                    branch._history.setdefault(name, _Curve()).append(at, value)
+        return branch
+
     @property
     def diverged(self) -> bool:
         """Whether the last measured training loss is not finite."""

@@ -64,6 +64,10 @@ class TangentKernel:
         self._tested, self._untested = gram, 0
         return kernel.ntk(watched.held_out, kind=kind)
 
+    def rewound(self, step: int) -> None:
+        """Forgets the kernels before, which are of a training that was left."""
+        self._last = self._tested = None
+
 
 class Linearised:
     """The network beside its linearisation at the weights at which this was first asked, on a few training examples."""
@@ -136,6 +140,10 @@ class Modes:
             times, residuals = zip(*self._residuals.values(), strict=True)
             provenance = meter.provenance("residuals along the leading eigenvectors of the initial kernel")
             return self._modes.beside_prediction(provenance, times, np.stack(residuals))
+
+    def rewound(self, step: int) -> None:
+        """Forgets the residuals after a step, which are of a training that was left."""
+        self._residuals = {at: found for at, found in self._residuals.items() if at <= step}
 
 
 def _pace(watched: Watched) -> float:

@@ -38,7 +38,8 @@ class Probe:
         measure: What to do. A measurement is recorded as a frame, and its scalars as "<name>/<scalar>"; a mapping is
             recorded as scalars under the names in it; None records nothing. A measurement that takes long comes as an
             iterator, which is advanced whenever there is time for it, while training goes on: it measures the weights
-            it was begun with, and yields results as they sharpen, and None in between.
+            it was begun with, and yields results as they sharpen, and None in between. What remembers earlier weights
+            may have a method `rewound(step)`, called when a training goes back to a step.
         weight: Its share of the measuring time, relative to the other probes.
         gradients: About how many gradients of `Watched.focus` its first run takes as long as; later ones are timed.
         curved: Whether they are of `Watched.curvature` instead.

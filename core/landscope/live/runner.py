@@ -92,6 +92,11 @@ class Runner:
         self._replicator: Replicator | None = None
         self._aside: Background | None = None
 
+    @property
+    def probes(self) -> list[Probe]:
+        """Those that are not switched off."""
+        return list(self._probes.values())
+
     def first_picture(self) -> None:
         """One result of every probe, the cheapest first, as far as the budget allows it."""
         for name in self._budget.first_picture():

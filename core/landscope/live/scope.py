@@ -16,13 +16,15 @@ from torch.optim import Optimizer
 
 from landscope.evaluation import Forward, Loss, default_target
 from landscope.isolation import BatchNormPolicy
-from landscope.live.budget import Budget
+from landscope.live.budget import FIRST_PICTURE, Budget
 from landscope.live.chronicle import Chronicle
 from landscope.live.control import Control
+from landscope.live.minibatches import Batches
 from landscope.live.preparation import FEWEST, affordable, collected, described, gradient_seconds, tight_examples
 from landscope.live.probes import Probe, Watched, default_probes
 from landscope.live.progress import ProgressLine
 from landscope.live.runner import Runner
+from landscope.live.training_state import Stateful
 from landscope.live.trajectory import Trajectory
 from landscope.measurements import Snapshot
 from landscope.objective import Objective
@@ -121,7 +123,8 @@ def watch(
         panels={"probes": [probe.name for probe in probes]},
     )
     shown = bool(os.environ.get("LANDSCOPE_PROGRESS")) if progress is None else progress
-    return Scope(watched, writer, probes, budget, total_steps, ProgressLine() if shown else None, background)
+    line = ProgressLine() if shown else None
+    return Scope(watched, writer, probes, budget, total_steps, line, background, gradient_seconds=seconds)
 
 
 class Scope:
@@ -140,21 +143,28 @@ class Scope:
         total_steps: int | None,
         progress: ProgressLine | None,
         background: bool = True,
+        *,
+        gradient_seconds: float,
     ) -> None:
         self._watched = watched
         self._writer = writer
         self._budget = budget
         self._total_steps = total_steps
         self._chronicle = Chronicle(writer, total_steps, progress)
+        self._background = background
         self._runner = Runner(watched, probes, budget, writer, self._chronicle, background=background)
-        self._control = Control(watched, writer)
+        self._control = Control(
+            watched,
+            writer,
+            overhead=budget.overhead,
+            gradient_seconds=gradient_seconds,
+            before_waiting=self._say,
+            enter=self._go_on,
+        )
         self._closed = False
-        self._training_seconds = 0.0
+        self._training_seconds = self._left = 0.0
         atexit.register(self._flush)
-        self._remember()
-        self._runner.first_picture()
-        self._say()
-        self._left = time.perf_counter()
+        self._begin()
 
     @property
     def stopped(self) -> bool:
@@ -189,7 +199,9 @@ class Scope:
         if loss is not None:
             self._chronicle.loss(self._watched.step, loss)
         self._remember()
-        self._runner.run_due(self._training_seconds, entered)
+        with self._control.effective():
+            self._runner.run_due(self._training_seconds, entered)
+        self._control.checkpoints.keep_due(self._watched.step, self._training_seconds)
         if self._chronicle.due(entered):
             self._say()
         self._writer.progress(self._watched.step, self._total_steps)
@@ -205,16 +217,54 @@ class Scope:
         """
         began, measured = time.perf_counter(), self._spent_here()
         self._training_seconds += began - self._left
-        self._runner.run(names)
+        with self._control.effective():
+            self._runner.run(names)
         self._say()
         self._left = time.perf_counter()
         self._budget.charge_besides(self._left - began - (self._spent_here() - measured))
+
+    def batches(self, data: Any, batch_size: int, *, seed: int = 0) -> Batches:
+        """Shuffled batches of some data, whose size can be changed from the page, until the training is over.
+
+        It is over when the page asks for that, or after `total_steps`; to end earlier, leave the loop.
+
+        Args:
+            data: A Dataset, or a tensor or a tuple, list or mapping of tensors whose first axis runs over the examples.
+            batch_size: Examples in a batch, to begin with; with all of them, the data come as they are.
+            seed: Of the order of each pass. No other generator is touched.
+
+        Raises:
+            ValueError: if this was called before, or the data or the size make no sense (see `Batches`).
+            TypeError: if the data have another form.
+        """
+        if self._control.knobs.batches is not None:
+            raise ValueError("batches of this training are drawn already; go on with what the first call returned")
+        batches = Batches(data, batch_size, seed, self._over)
+        self._control.knobs.batches = batches
+        self.include(batches)
+        return batches
+
+    def include(self, *things: Stateful) -> None:
+        """Makes the states of objects part of checkpoints, so that they go back too when the page asks to rewind.
+
+        Args:
+            things: What has `state_dict` and `load_state_dict`: schedules, a gradient scaler, a running average.
+
+        Raises:
+            TypeError: if one of them has not.
+        """
+        for thing in things:
+            if not (hasattr(thing, "state_dict") and hasattr(thing, "load_state_dict")):
+                raise TypeError(f"what is included needs state_dict and load_state_dict, got a {type(thing).__name__}")
+        self._control.state.included += things
+        self._control.checkpoints.complete(self._watched.step)
 
     def close(self, status: str = "finished") -> None:
         """Ends the run: "finished", "stopped" or "failed". A second call does nothing."""
         atexit.unregister(self._flush)
         if not self._closed:
             self._closed = True
+            self._control.close()
             self._runner.end()
             self._flush()
             self._writer.close(status)
@@ -229,6 +279,43 @@ class Scope:
             self.close("stopped" if self.stopped else "finished")
         else:
             self.close("stopped" if isinstance(error, KeyboardInterrupt) else "failed")
+
+    def _begin(self) -> None:
+        """What the beginning of a run records."""
+        self._remember()
+        with self._control.effective():
+            self._runner.first_picture()
+        began = time.perf_counter()
+        self._control.checkpoints.begin(self._writer.path, self._watched.step, FIRST_PICTURE)
+        self._control.announce()
+        self._budget.charge_besides(time.perf_counter() - began)
+        self._say()
+        self._left = time.perf_counter()
+
+    def _go_on(self, writer: RunWriter) -> None:
+        """Ends this run and goes on with its branch, from the step that the model has been taken back to."""
+        parent = writer.manifest.parent
+        assert parent is not None
+        self._runner.end()
+        chronicle = self._chronicle.branched(writer, parent.step)
+        self._flush()
+        self._writer.close("stopped")
+        self._writer, self._chronicle = writer, chronicle
+        atexit.unregister(self._flush)
+        atexit.register(self._flush)  # again, as what was registered last runs first: before the writer closes
+        self._watched.rewind(parent.step)
+        probes = self._runner.probes
+        for probe in probes:
+            if hasattr(probe.measure, "rewound"):
+                probe.measure.rewound(parent.step)
+        self._budget = self._budget.renewed()
+        self._runner = Runner(self._watched, probes, self._budget, writer, chronicle, background=self._background)
+        self._training_seconds = 0.0
+        self._control.begin(writer)
+        self._begin()
+
+    def _over(self) -> bool:
+        return self.stopped or (self._total_steps is not None and self._watched.step >= self._total_steps)
 
     def _remember(self) -> None:
         """Keeps a snapshot of the weights where the path wants one."""

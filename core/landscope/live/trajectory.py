@@ -60,6 +60,11 @@ class Trajectory:
         twin.steps, twin.losses, twin._thetas = self.steps[:], self.losses[:], self._thetas[:]
         return twin
 
+    def rewind(self, step: int) -> None:
+        """Forgets the snapshots of a step and of all after it."""
+        kept = sum(at < step for at in self.steps)
+        self.steps, self.losses, self._thetas = self.steps[:kept], self.losses[:kept], self._thetas[:kept]
+
     def snapshots(self) -> Iterator[tuple[int, Tensor]]:
         """Each step with its snapshot (P,), on the CPU."""
         yield from zip(self.steps, self._thetas, strict=True)

@@ -58,3 +58,9 @@ class Watched:
             for name, objective in found.items()
             if objective is not None
         }
+
+    def rewind(self, step: int) -> None:
+        """Goes back to an earlier step, of whose weights the model is again."""
+        self.step = step
+        self.trajectory.rewind(step)
+        self.latest.clear()

@@ -107,6 +107,23 @@ class RunWriter:
         manifest = describe(name, schema=SCHEMA, recipe=recipe, config=config, panels=panels, parent=parent)
         return cls(*_new_folder(folder, manifest))
 
+    def branch(self, parent: Parent) -> Self:
+        """Start another run beside this one, of the same training, that goes on from `parent`.
+
+        Raises:
+            OSError: if its folder cannot be made.
+            sqlite3.OperationalError: if its database cannot be made.
+        """
+        known = self.manifest
+        return self.create(
+            self.path.parent,
+            name=known.name,
+            recipe=known.recipe,
+            config=known.config,
+            panels=known.panels,
+            parent=parent,
+        )
+
     @property
     def id(self) -> str:
         """The run's id: its folder's name."""

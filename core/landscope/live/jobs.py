@@ -1,0 +1,178 @@
+"""Measurements that the page asks for while a training goes on: one at a time, in slots between the steps."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from landscope import lab
+from landscope.live.watched import Watched
+from landscope.runs import Command, RunWriter
+
+__all__ = ["Jobs"]
+
+_SLOT = 0.1  # seconds at a time
+_INTERVAL = 0.5  # seconds between two events of a job, but for its beginning and its end
+_MOST = 8  # that may wait: each holds a copy of the weights
+
+
+@dataclass
+class _Job:
+    """A measurement underway.
+
+    Attributes:
+        number: Of the command that asked for it.
+        what: Is measured.
+        step: Whose weights it measures.
+        steps: What is still to come.
+        said: When its last event was recorded; 0 before it runs.
+    """
+
+    number: int
+    what: str
+    step: int
+    steps: Iterator[lab.Progress]
+    said: float = 0.0
+
+    @property
+    def frame(self) -> str:
+        """The name of its results."""
+        return f"lab/{self.number}/{self.what}"
+
+
+class Jobs:
+    """Carries out what is asked for, in order, at the weights at which it was asked.
+
+    They take about a tenth of a second of every step of the training, beyond the budget, until they are done.
+
+    Args:
+        watched: What is in training.
+        writer: Of the run.
+        listen: Called often from within a measurement; may cancel it.
+    """
+
+    def __init__(self, watched: Watched, writer: RunWriter, listen: Callable[[], None]) -> None:
+        self._watched = watched
+        self._writer = writer
+        self._listen = listen
+        self._waiting: deque[_Job] = deque()
+        self._cancelled: set[int] = set()
+        self._advancing = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to measure."""
+        return bool(self._waiting)
+
+    def ask(self, command: Command) -> None:
+        """Takes in a "measure" command.
+
+        Raises:
+            ValueError: if it cannot be measured, or too many wait.
+        """
+        asked = command.params
+        watched = self._watched
+        objectives = {"train": watched.focus, "test": watched.held_out}
+        objective = objectives.get(asked.get("objective") or "train")
+        if objective is None:
+            known = ", ".join(name for name, known in objectives.items() if known is not None)
+            raise ValueError(f"objective must be one of {known}, got {asked.get('objective')!r}")
+        if asked.get("step") not in (None, watched.step):
+            raise ValueError(
+                f"a training is measured where it is, at step {watched.step}, got step {asked['step']!r}: "
+                "rewind to it, or ask when the run has ended"
+            )
+        if len(self._waiting) >= _MOST:
+            raise ValueError(f"at most {_MOST} measurements may wait; cancel one, or ask when they are done")
+        trajectory = watched.trajectory
+        also = {"test": watched.held_out} if objective is watched.focus and watched.held_out is not None else {}
+        subject = lab.Subject(
+            objective,
+            optimizer=watched.optimizer,
+            path=trajectory.path(objective.layout.device) if trajectory.steps else None,
+            path_steps=trajectory.steps[:],
+            also=also,
+        )
+        what = str(asked.get("what"))
+        steps = lab.begin(what, subject, asked.get("parameters") or {}, report=self._report)
+        self._waiting.append(_Job(command.seq, what, watched.step, steps))
+        self._say(self._waiting[-1], "queued", f"{what} at step {watched.step:,} waits for its turn", done=0.0)
+
+    def cancel(self, number: Any) -> None:
+        """Ends a job, or keeps it from beginning.
+
+        Raises:
+            ValueError: if no such job is underway.
+        """
+        if number not in (job.number for job in self._waiting):
+            raise ValueError(f"no measurement {number!r} is underway")
+        self._cancelled.add(number)
+        if not self._advancing:
+            self._sweep()
+
+    def cancel_all(self) -> None:
+        """Ends whatever is underway."""
+        for job in list(self._waiting):
+            self.cancel(job.number)
+
+    def advance(self) -> None:
+        """Goes on with the first of them for a slot; never raises for what a measurement does."""
+        if not self._waiting:
+            return
+        job, until = self._waiting[0], time.perf_counter() + _SLOT
+        self._advancing = True
+        try:
+            while time.perf_counter() < until and job.number not in self._cancelled:
+                progress = next(job.steps)
+                if progress.result is not None:
+                    self._writer.measurement(job.step, job.frame, progress.result.at(job.step))
+                if progress.done == 1:
+                    self._waiting.popleft()
+                    self._say(job, "done", f"{job.what} at step {job.step:,} is done", done=1.0, frame=job.frame)
+                    return
+                self._tell(progress)
+        except lab.Cancelled:
+            self._cancelled.add(job.number)
+        except Exception as failure:  # noqa: BLE001 whatever a measurement does, training goes on
+            self._waiting.popleft()
+            self._say(job, "failed", f"{job.what} at step {job.step:,} failed: {lab.reason(failure)}")
+        finally:
+            self._advancing = False
+            self._sweep()
+
+    def _report(self, progress: lab.Progress) -> None:
+        self._listen()
+        if self._waiting[0].number in self._cancelled:
+            raise lab.Cancelled
+        self._tell(progress)
+
+    def _sweep(self) -> None:
+        """Takes out what was cancelled."""
+        for job in [job for job in self._waiting if job.number in self._cancelled]:
+            self._waiting.remove(job)
+            self._say(job, "cancelled", f"{job.what} at step {job.step:,} was cancelled")
+        self._cancelled.clear()
+
+    def _tell(self, progress: lab.Progress) -> None:
+        """Says how far the present job is, if that was not said a moment ago."""
+        job = self._waiting[0]
+        if time.perf_counter() - job.said >= _INTERVAL:
+            text = f"{job.what} at step {job.step:,} is measured"
+            self._say(job, "running", text, done=progress.done, seconds_left=progress.seconds_left)
+            job.said = time.perf_counter()
+
+    def _say(
+        self,
+        job: _Job,
+        state: str,
+        text: str,
+        *,
+        done: float | None = None,
+        seconds_left: float | None = None,
+        frame: str | None = None,
+    ) -> None:
+        numbers = {"job": job.number, "what": job.what, "state": state, "done": done, "seconds_left": seconds_left}
+        self._writer.event(self._watched.step, "job", text, {**numbers, "frame": frame})
