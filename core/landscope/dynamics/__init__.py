@@ -1,5 +1,6 @@
 """What is cheap enough for every step, and what it means."""
 
+from landscope.dynamics.calibrated import calibration
 from landscope.dynamics.conflict import gradient_conflict
 from landscope.dynamics.diagnosis import Phase, Timeline, diagnose, findings
 from landscope.dynamics.every_step import StepMonitor, StepReadings
@@ -14,6 +15,7 @@ from landscope.dynamics.label_noise import label_noise
 from landscope.dynamics.learning_coefficient import calibrate_learning_coefficient, local_learning_coefficient
 from landscope.dynamics.lengths import Norms, norms
 from landscope.dynamics.loss_laws import annealing_areas, fit_annealing_law, fit_power_law, forecast, score_forecast
+from landscope.dynamics.output_changes import output_change, prediction_flips
 from landscope.dynamics.probe_tasks import plasticity
 from landscope.dynamics.rules import RULES
 from landscope.dynamics.schedules import (
@@ -44,6 +46,7 @@ __all__ = [
     "annealing_areas",
     "by_group",
     "calibrate_learning_coefficient",
+    "calibration",
     "constant_schedule",
     "cosine_schedule",
     "diagnose",
@@ -61,7 +64,9 @@ __all__ = [
     "linear_schedule",
     "local_learning_coefficient",
     "norms",
+    "output_change",
     "plasticity",
+    "prediction_flips",
     "schedule_bound",
     "score_forecast",
     "seed_bands",

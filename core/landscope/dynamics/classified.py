@@ -12,7 +12,7 @@ from torch import Tensor
 from landscope.evaluation import per_example
 from landscope.objective import Objective
 
-__all__ = ["Classified", "classified", "softmax"]
+__all__ = ["Classified", "classified", "lengths", "log_softmax"]
 
 Array = NDArray[np.float64]
 
@@ -76,9 +76,14 @@ def classified(objective: Objective, theta: Tensor | None = None) -> Classified:
     return Classified(scores, classes, torch.cat(losses).numpy())
 
 
-def softmax(logits: Array, temperature: float = 1.0) -> Array:
-    """Probabilities (N, C)."""
+def log_softmax(logits: Array, temperature: float = 1.0) -> Array:
+    """Logarithms of the probabilities (N, C)."""
     shifted = (logits - logits.max(1, keepdims=True)) / temperature
-    powers = np.exp(shifted)
-    chances: Array = powers / powers.sum(1, keepdims=True)
-    return chances
+    logs: Array = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return logs
+
+
+def lengths(logits: Array) -> Array:
+    """(N,) Euclidean norms of the outputs, their mean taken off, which a softmax does not see."""
+    norms: Array = np.linalg.norm(logits - logits.mean(1, keepdims=True), axis=1)
+    return norms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from landscope.dynamics.classified import classified, softmax
+from landscope.dynamics.classified import classified, lengths, log_softmax
 from landscope.dynamics.example_gradients import example_grams
 from landscope.measurements import ExampleScores
 from landscope.objective import Objective
@@ -34,11 +34,10 @@ def example_scores(objective: Objective, *, theta: Tensor | None = None, gradien
     """
     with objective.measuring() as meter:
         found = classified(objective, theta)
-        chances = softmax(found.logits)
+        chances = np.exp(log_softmax(found.logits))
         rows = np.arange(len(chances))
         errors = chances.copy()
         errors[rows, found.labels] -= 1
-        centred = found.logits - found.logits.mean(1, keepdims=True)
         return ExampleScores(
             provenance=meter.provenance("outputs on each example"),
             labels=found.labels,
@@ -47,7 +46,7 @@ def example_scores(objective: Objective, *, theta: Tensor | None = None, gradien
             margins=found.margins,
             confidences=chances[rows, found.labels],
             el2n=np.linalg.norm(errors, axis=1),
-            logit_norms=np.linalg.norm(centred, axis=1),
+            logit_norms=lengths(found.logits),
             grand=_gradient_norms(objective, theta) if gradients else None,
         )
 

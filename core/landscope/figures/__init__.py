@@ -31,6 +31,7 @@ from landscope.figures.kernels import (
 )
 from landscope.figures.learning_coefficient import calibration_figure, coefficient_figure
 from landscope.figures.lines import collapse_figure, criteria_figure, series_figure, sharpness_figure, trace_figure
+from landscope.figures.outputs import change_figure, flips_figure, reliability_figure
 from landscope.figures.sampling import convergence_figure, curvature_lines_figure, ensemble_figure
 from landscope.figures.scatter import embedding_figure
 from landscope.figures.seeds import bands_figure, variance_figure
@@ -47,6 +48,7 @@ from landscope.figures.weights import plasticity_figure, units_figure, weights_f
 from landscope.measurements import (
     NTK,
     Barriers,
+    Calibration,
     ClassSpectra,
     CoefficientCalibration,
     Collapse,
@@ -76,8 +78,10 @@ from landscope.measurements import (
     MeanCurvature,
     Measurement,
     MergeTree,
+    OutputChange,
     Plasticity,
     PowerLaws,
+    PredictionFlips,
     Projection,
     QuadraticModel,
     SampleConvergence,
@@ -153,6 +157,9 @@ _BUILDERS: dict[type[Measurement], Any] = {
     GradientStatistics: gradient_figure,
     WeightStatistics: weights_figure,
     ExampleScores: scores_figure,
+    Calibration: reliability_figure,
+    OutputChange: change_figure,
+    PredictionFlips: flips_figure,
     ExampleHistory: history_figure,
     LossMixture: mixture_figure,
     LearningOrder: order_figure,

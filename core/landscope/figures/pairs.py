@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from landscope.figures.theme import SIGNED, Theme, template
 
-__all__ = ["pairs_figure"]
+__all__ = ["pairs_figure", "square_layout"]
+
+
+def square_layout(colours: Theme, *, title: str, across: str, down: str) -> dict[str, Any]:
+    """Axes of one thing or two, with cells that are squares, the first on top."""
+    axis = {"type": "category", "constrain": "domain", "showgrid": False}
+    return {
+        "template": template(colours),
+        "title": {"text": title},
+        "xaxis": axis | {"title": {"text": across}},
+        "yaxis": axis | {"title": {"text": down}, "autorange": "reversed", "scaleanchor": "x"},
+    }
 
 
 def pairs_figure(
@@ -25,21 +37,7 @@ def pairs_figure(
         axis: What a thing is.
         quantity: Name of the values.
     """
-    figure = go.Figure(
-        layout={
-            "template": template(colours),
-            "title": {"text": title},
-            "xaxis": {"title": {"text": axis}, "type": "category", "constrain": "domain", "showgrid": False},
-            "yaxis": {
-                "title": {"text": axis},
-                "type": "category",
-                "autorange": "reversed",
-                "scaleanchor": "x",
-                "constrain": "domain",
-                "showgrid": False,
-            },
-        }
-    )
+    figure = go.Figure(layout=square_layout(colours, title=title, across=axis, down=axis))
     figure.add_heatmap(
         x=list(names),
         y=list(names),

@@ -19,6 +19,7 @@ from landscope.measurements.kernel import (
 )
 from landscope.measurements.landscape import CurvatureMap, Slice, Slice1D, Slice2D, Slice3D, Snapshot
 from landscope.measurements.learning_coefficient import CoefficientCalibration, LearningCoefficient
+from landscope.measurements.outputs import Calibration, OutputChange, PredictionFlips, Reliability
 from landscope.measurements.representation import NTK, Collapse, Examples, Projection
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
 from landscope.measurements.seeds import SeedBands, SeedVariance
@@ -32,6 +33,7 @@ from landscope.measurements.weights import Plasticity, UnitActivity, WeightStati
 __all__ = [
     "NTK",
     "Barriers",
+    "Calibration",
     "ClassSpectra",
     "CoefficientCalibration",
     "Collapse",
@@ -62,11 +64,14 @@ __all__ = [
     "MeanCurvature",
     "Measurement",
     "MergeTree",
+    "OutputChange",
     "Plasticity",
     "PowerLaws",
+    "PredictionFlips",
     "Projection",
     "Provenance",
     "QuadraticModel",
+    "Reliability",
     "Roughness",
     "SGDStability",
     "SampleConvergence",

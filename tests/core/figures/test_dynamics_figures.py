@@ -1,4 +1,4 @@
-"""Figures of what happens to gradients, weights and examples: what is drawn, on axes with names, in both themes."""
+"""Figures of gradients, weights, examples and outputs: what is drawn, on axes with names, in both themes."""
 
 import json
 
@@ -7,6 +7,7 @@ import pytest
 
 from landscope.figures import figure, theme
 from landscope.measurements import (
+    Calibration,
     ExampleHistory,
     ExampleScores,
     GapChange,
@@ -14,7 +15,9 @@ from landscope.measurements import (
     GradientStatistics,
     LearningOrder,
     LossMixture,
+    OutputChange,
     Plasticity,
+    PredictionFlips,
     Provenance,
     UnitActivity,
     UpdatePath,
@@ -123,9 +126,30 @@ def order():
     )  # fmt: skip
 
 
+def reliability():
+    return Calibration(
+        provenance=SOURCE, probabilities=np.array([0.55, 0.65, 0.9, 0.95]), right=np.array([False, True, True, True]),
+        nll=0.4, nll_error=0.1, brier=0.3, brier_error=0.05, bins=10, ece_error=0.02,
+    )  # fmt: skip
+
+
+def change():
+    return OutputChange(
+        provenance=SOURCE, labels=np.array([0, 0, 1, 1]), kl=np.array([0.1, 1e-3, 0.0, 1.0]), temperature=1.0,
+        before=np.array([0, 1, 1, 0]), now=np.array([1, 0, 1, 2]), norms_before=np.ones(4), norms_now=np.full(4, 2.0),
+    )  # fmt: skip
+
+
+def flips():
+    return PredictionFlips(
+        provenance=SOURCE, runs=("a", "b"), accuracies=np.array([0.9, 0.8]), flips=np.array([[0, 0.15], [0.05, 0]]),
+        differences=np.array([[0, 0.25], [0.25, 0]]),
+    )  # fmt: skip
+
+
 EVERYTHING = [
     statistics(), conflict(), path(), gap(), weights(), activity(), plasticity(), scores(), history(),
-    mixture(), order(),
+    mixture(), order(), reliability(), change(), flips(),
 ]  # fmt: skip
 
 
@@ -264,3 +288,34 @@ def test_orders_are_drawn_by_either_measure():
     assert drawn.layout.title.text == "by area under the margin; unrelated orders: 0 ± 0.1"
     with pytest.raises(ValueError, match='by must be "learned" or "aum"'):
         figure(order(), by="size")
+
+
+def test_reliability_is_drawn_with_its_errors_and_any_bins():
+    drawn = figure(reliability())
+    np.testing.assert_allclose(drawn.data[1].x, [0.55, 0.65, 0.925])
+    np.testing.assert_allclose(drawn.data[1].y, [0, 1, 1])
+    np.testing.assert_allclose(drawn.data[2].y, [0, 0, 0, 0, 0, 1, 1, 0, 0, 2])
+    assert drawn.layout.title.text.startswith("calibration error 0.263 ± 0.02 in 10 bins, by chance ")
+    halves = figure(reliability(), bins=2, adaptive=True)
+    np.testing.assert_allclose(halves.data[1].y, [0.5, 1])
+    assert halves.layout.title.text.startswith("calibration error 0.0875 in 2 bins")
+    few = figure(reliability().replaced(ece_error=np.nan))
+    assert few.layout.title.text.startswith("calibration error 0.263 in 10 bins")
+
+
+def test_flipped_predictions_are_drawn_by_class_and_divergences_counted():
+    drawn = figure(change())
+    assert {bar.name: list(bar.y) for bar in drawn.data} == {
+        "right now": [0.5, 0], "wrong now": [0.5, 0], "wrong otherwise": [0, 0.5]
+    }  # fmt: skip
+    assert "75.0% of predictions flipped" in drawn.layout.title.text
+    assert sum(figure(change(), style="kl").data[0].y) == 4
+    with pytest.raises(ValueError, match='style must be "flips" or "kl"'):
+        figure(change(), style="wire")
+
+
+def test_flips_between_runs_are_drawn_by_who_is_right():
+    drawn = figure(flips())
+    np.testing.assert_allclose(drawn.data[0].z, [[0, 0.15], [0.05, 0]])
+    np.testing.assert_allclose(drawn.data[0].customdata, [[0.09, 0.18], [0.08, 0.16]])
+    assert drawn.layout.title.text == "25.0% of predictions differ between two runs"
