@@ -19,6 +19,26 @@ from landscope.live.watched import Watched
 __all__ = ["Background", "Outcome"]
 
 _PATIENCE = 10.0  # seconds that the end of a program waits for a thread
+_POLL = 0.001
+
+# A process that forks (a loader does for its workers) must not do so while a thread is within torch, whose locks would
+# stay locked in the child: the thread has this one while it computes, and lets go between two calls of the model.
+_computing = threading.Lock()
+_forking = threading.Event()
+
+
+def _before_fork() -> None:
+    _forking.set()
+    _computing.acquire()
+
+
+def _after_fork() -> None:
+    _computing.release()
+    _forking.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 @dataclass(frozen=True)
@@ -97,8 +117,14 @@ class Background:
         self._thread.join(patience)
 
     def _check(self) -> None:
+        """Between two calls of the model: ends here if asked to, and waits here while the process forks."""
         if self._stop.is_set():
             raise _EndedError
+        if _forking.is_set():
+            _computing.release()
+            while _forking.is_set():
+                time.sleep(_POLL)
+            _computing.acquire()
 
     def _work(self, probe: Probe, replica: Watched, replicator: Replicator) -> None:
         if self._threads != torch.get_num_threads():
@@ -106,7 +132,7 @@ class Background:
         self._ready.set()
         failure: Exception | None = None
         try:
-            with torch.cuda.stream(self._stream) if self._stream else nullcontext(), replicator.measuring():
+            with _computing, torch.cuda.stream(self._stream) if self._stream else nullcontext(), replicator.measuring():
                 result = probe.measure(replica)
                 for one in result if isinstance(result, Iterator) else (result,):
                     self._check()

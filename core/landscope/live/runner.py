@@ -241,7 +241,7 @@ class Runner:
         lost, name = self._pace.lost(), aside.name
         self.slowed += lost
         self._budget.charge(name, lost, time.perf_counter())
-        if failure is not None and not aside.ending:
+        if failure is not None and not aside.ending and self._finite():
             self._keep_inline(f"{name} runs inline, between steps: {_said(failure)} in the background", name)
         elif failure is None:
             placement = self._placements[name]
@@ -276,11 +276,15 @@ class Runner:
                 self._writer.event(watched.step, "probe-halved", text, {"probe": name})
                 return self._run(name)
             reason += "; also with half of its examples: watch with fewer examples=, or leave it out of probes="
-        elif not bool(torch.isfinite(watched.focus.theta()).all()):
+        elif not self._finite():
             self._budget.charge(name, 0.0, time.perf_counter(), measured=False)
             return True
         self._switch_off(name, reason)
         return True
+
+    def _finite(self) -> bool:
+        """Whether the weights are: where not, that a measurement fails is no fault of its own."""
+        return bool(torch.isfinite(self._watched.focus.theta()).all())
 
     def _switch_off(self, name: str, reason: str) -> None:
         del self._probes[name]

@@ -265,7 +265,6 @@ class Scope:
         if not self._closed:
             self._closed = True
             self._control.close()
-            self._runner.end()
             self._flush()
             self._writer.close(status)
 
@@ -342,6 +341,7 @@ class Scope:
         self._chronicle.say(self._watched.step, self._known_overhead())
 
     def _flush(self) -> None:
+        self._runner.end()
         self._chronicle.end(self._watched.step, self._known_overhead())
 
     def _known_overhead(self) -> float | None:

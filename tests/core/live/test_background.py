@@ -1,9 +1,11 @@
 """Probes in a thread beside the training: the same numbers, the same weights, and no more than the budget."""
 
 import math
+import os
 import random
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from landscope.live import Probe, default_probes, watch
+from landscope.live import Probe, background, default_probes, watch
 from landscope.live.background import Background
 from landscope.live.placement import Pace, Placement
 from landscope.live.probes import Watched
@@ -214,6 +216,28 @@ def test_a_thread_ends_when_asked_within_a_second():
     began = time.perf_counter()
     aside.end()
     assert time.perf_counter() - began < 1
+    assert not aside._thread.is_alive()
+
+
+def test_a_process_forks_only_between_two_calls_of_the_model():
+    watched = attention_case()
+
+    def endless(seen):
+        while True:
+            seen.sketch.gradient()
+
+    aside = Background(Probe("endless", endless), watched, Replicator(watched))
+    try:
+        for _ in range(5):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of newer Pythons, as for a loader's workers
+                child = os.fork()
+            if child == 0:
+                free = background._computing.acquire(blocking=False)
+                os._exit(0 if free and torch.ones(8, 8).matmul(torch.ones(8, 8)).sum() == 512 else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        aside.end()
     assert not aside._thread.is_alive()
 
 
