@@ -6,7 +6,7 @@ landscope.drawers.similarity = (() => {
   const LONGEST = 10; // letters of a label; of a longer name the end says more
 
   const label = (name) => {
-    if (/^\d+$/.test(name)) return format.tick(Number(name));
+    if (/^\d{6,}$/.test(name)) return format.tick(Number(name));
     return name.length > LONGEST ? `…${name.slice(1 - LONGEST)}` : name;
   };
   // Every so many of the names, as far as they fit, and always the first.

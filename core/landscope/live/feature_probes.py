@@ -35,8 +35,9 @@ def layer_similarity(watched: Watched) -> Similarity | None:
     """CKA of the layers with one another, of a deep network's some that are evenly spaced; None of a single layer."""
     if not any(watched.focus.model.children()):
         return None
-    with watched.focus.measuring() as meter:
-        layers = embedding.layerwise(watched.focus, examples=_COMPARED)
+    few = watched.focus.sample(_COMPARED)
+    with few.measuring() as meter:
+        layers = embedding.layerwise(few, examples=None)
         names = list(layers)
         if len(names) > _MOST_LAYERS:
             names = [names[place] for place in np.linspace(0, len(names) - 1, _MOST_LAYERS).round().astype(int)]
@@ -57,8 +58,9 @@ class StepSimilarity:
 
     def __call__(self, watched: Watched) -> Similarity:
         """The present features beside the earlier ones that are kept."""
-        with watched.focus.measuring() as meter:
-            now = embedding.features(watched.focus, examples=_COMPARED)
+        few = watched.focus.sample(_COMPARED)
+        with few.measuring() as meter:
+            now = embedding.features(few)
             centred = now.values.double() - now.values.double().mean(0)
             self._forget(watched.step)
             self._features[watched.step] = narrowed(centred).float()

@@ -55,7 +55,6 @@ def test_steps_are_compared_with_all_that_are_kept_of_those_before():
     expected = similarity(then)
     assert found.rows == found.columns == expected.rows == ("0", "3", "7")
     np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
-    assert found.provenance.examples == 40
     assert found.provenance.method == "linear CKA, unbiased, layer 2"
 
 
@@ -70,6 +69,14 @@ def test_steps_that_are_kept_are_evenly_spaced_on_a_logarithmic_axis():
     assert found.values == pytest.approx(np.ones((30, 30)), abs=1e-5)  # nothing moved
     gaps = np.diff(np.log1p(steps[1:]))
     assert gaps[8:].max() < 3 * np.median(gaps)
+
+
+@pytest.mark.parametrize("probe", [layer_similarity, StepSimilarity()])
+def test_as_many_examples_are_said_as_are_compared(monkeypatch, probe):
+    monkeypatch.setattr("landscope.live.feature_probes._COMPARED", 20)
+    found = probe(watched())
+    assert found.provenance.examples == 20
+    assert found.provenance.forwards == 1
 
 
 def test_layers_are_compared_with_one_another():
