@@ -76,7 +76,7 @@ def _ui(chosen: argparse.Namespace, _: Sequence[str]) -> int:
     serving = _serving(chosen)
     serving.pop("open_browser")
     try:
-        serve(serving.pop("runs"), **serving)
+        serve(serving.pop("runs"), embedded=chosen.embedded, **serving)
     except KeyboardInterrupt:
         print()
     return 0
@@ -150,6 +150,11 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     )
     ui.add_argument(
         "runs", nargs="?", type=Path, default=_default_runs(), metavar="RUNS", help="folder (default: %(default)s)"
+    )
+    ui.add_argument(
+        "--embedded",
+        action="store_true",
+        help="let notebooks on this machine show the page in a frame, and end with the standard input",
     )
     ui.set_defaults(action=_ui)
 

@@ -22,6 +22,8 @@ from werkzeug.wrappers import Response as AnyResponse
 __all__ = ["MAX_BODY_BYTES", "is_loopback", "secure"]
 
 MAX_BODY_BYTES = 1024 * 1024
+# Where notebooks come from: a server on this machine, or an editor.
+_LOCAL_PAGES = "http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:* vscode-webview:"
 TOKEN_PARAMETER = "token"
 HEALTH = "/health"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,13 +39,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def secure(app: dash.Dash, *, host: str, token: str | None) -> None:
+def secure(app: dash.Dash, *, host: str, token: str | None, embedded: bool = False) -> None:
     """Put the checks in front of every request to `app`, and the browser's restrictions on every answer.
 
     Args:
         app: The Dash application, with its Flask server.
         host: The address the server listens on.
         token: What clients must present; None for no token, on loopback addresses only.
+        embedded: Whether other pages of this machine, such as notebooks, may show the app in a frame.
 
     Raises:
         ValueError: if others can reach `host` and there is no token.
@@ -67,16 +70,17 @@ def secure(app: dash.Dash, *, host: str, token: str | None) -> None:
     @server.after_request
     def restrict(response: Response) -> Response:
         if not policy:  # at the first request, when all callbacks are there
-            policy.append(_content_policy(app.csp_hashes()))
+            policy.append(_content_policy(app.csp_hashes(), _LOCAL_PAGES if embedded else ""))
         response.headers["Content-Security-Policy"] = policy[0]
-        response.headers["X-Frame-Options"] = "SAMEORIGIN"
+        if not embedded:  # it knows no other pages than all or our own
+            response.headers["X-Frame-Options"] = "SAMEORIGIN"
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         return response
 
 
-def _content_policy(script_hashes: Sequence[str]) -> str:
+def _content_policy(script_hashes: Sequence[str], framed_by: str = "") -> str:
     return "; ".join(
         (
             "default-src 'self'",
@@ -88,7 +92,7 @@ def _content_policy(script_hashes: Sequence[str]) -> str:
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",
-            "frame-ancestors 'self'",
+            f"frame-ancestors 'self' {framed_by}".rstrip(),
         )
     )
 

@@ -7,10 +7,11 @@ import logging
 import os
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import dash
 import waitress
@@ -44,6 +45,7 @@ def create_server(
     host: str = DEFAULT_HOST,
     token: str | None = None,
     read_only: bool = False,
+    embedded: bool = False,
     page: Callable[[dash.Dash], None] = build_page,
 ) -> dash.Dash:
     """The application that shows the runs in `root`; its Flask server is `.server`.
@@ -53,6 +55,7 @@ def create_server(
         host: The address it will listen on, which decides who may talk to it.
         token: What clients must present; None for no token, on loopback addresses only.
         read_only: Refuse commands to trainers.
+        embedded: Let other pages of this machine, such as notebooks, show it in a frame.
         page: Sets the layout and callbacks.
 
     Raises:
@@ -71,7 +74,7 @@ def create_server(
     app.server.config[ROOT] = Path(root).absolute()
     app.server.config[READ_ONLY] = read_only
     compress(app.server)
-    secure(app, host=host, token=token)
+    secure(app, host=host, token=token, embedded=embedded)
     app.server.register_blueprint(api)
     page(app)
     return app
@@ -126,7 +129,13 @@ class Server:
 
 
 def bind(
-    root: Path, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, token: str | None = None, read_only: bool = False
+    root: Path,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    token: str | None = None,
+    read_only: bool = False,
+    embedded: bool = False,
 ) -> Server:
     """Take a port for the dashboard of `root`: `port`, or the next that is free; any free one when it is 0.
 
@@ -137,7 +146,7 @@ def bind(
     """
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(32)
-    app = create_server(root, host=host, token=token, read_only=read_only)
+    app = create_server(root, host=host, token=token, read_only=read_only, embedded=embedded)
     server = Server(app, _listen(host, port), host=host, token=token)
     if port not in (0, server.port):
         logger.warning("port %d is in use: the dashboard is on port %d", port, server.port)
@@ -145,15 +154,31 @@ def bind(
 
 
 def serve(
-    root: Path, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, token: str | None = None, read_only: bool = False
+    root: Path,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    token: str | None = None,
+    read_only: bool = False,
+    embedded: bool = False,
 ) -> None:
-    """Show the runs in `root` until interrupted; prints the address first. Arguments as for `bind`."""
-    server = bind(root, host=host, port=port, token=token, read_only=read_only)
+    """Show the runs in `root` until interrupted; prints the address first. Arguments as for `bind`.
+
+    An embedded server ends with its standard input too, which is closed when the process that holds it ends.
+    """
+    server = bind(root, host=host, port=port, token=token, read_only=read_only, embedded=embedded)
     print(f"Landscope shows {Path(root).absolute()} on {server.url}", flush=True)
+    if embedded:
+        threading.Thread(target=_close_with, args=(server, sys.stdin), name="landscope-stdin", daemon=True).start()
     try:
         server.run()
     finally:
         server.close()
+
+
+def _close_with(server: Server, stream: TextIO) -> None:
+    stream.read()
+    server.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -114,6 +114,14 @@ class Batches:
             return self
         return replace(self, items=tuple(to_device(item, device) for item in self.items))
 
+    def moved(self, device: torch.device, dtypes: Mapping[torch.dtype, torch.dtype]) -> Batches:
+        """The same data on `device` as `resident` says, and in other types: `dtypes` by those they have now."""
+
+        def moved(leaf: Any) -> Any:
+            return leaf.to("cpu", dtypes.get(leaf.dtype, leaf.dtype)) if isinstance(leaf, Tensor) else leaf
+
+        return replace(self, items=tuple(tree_map(moved, item) for item in self.items)).resident(device)
+
     def _tensors(self) -> list[Tensor]:
         return [leaf for item in self.items for leaf in tree_leaves(item) if isinstance(leaf, Tensor)]
 

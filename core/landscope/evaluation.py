@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.optim.swa_utils import AveragedModel
 from torch.utils._pytree import tree_leaves, tree_map
 
 from landscope.isolation import isolated
@@ -43,8 +44,9 @@ class ModelFunction:
     """f(theta, batch): a model called with other parameters than its own, its own left alone.
 
     Attributes:
-        model: The module; referred to, not copied. Wrappers of `torch.compile`, DataParallel and
-            DistributedDataParallel are taken off, since differentiating through them twice is not possible.
+        model: The module; referred to, not copied. Wrappers are taken off: those of `torch.compile`, DataParallel and
+            DistributedDataParallel, which cannot be differentiated twice, and that of AveragedModel. Names of
+            parameters are then the module's own.
         forward: The user's `forward(model, batch)`; None where the model is called as `model(*inputs)`.
         alone: Whether the module is a copy that nobody else uses, so that nothing of it has to be isolated.
 
@@ -143,7 +145,7 @@ class _Call(nn.Module):
 
 
 def _unwrapped(model: nn.Module) -> nn.Module:
-    if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+    if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel | AveragedModel):
         return _unwrapped(model.module)
     original = getattr(model, "_orig_mod", None)  # torch.compile's wrapper
     return _unwrapped(original) if isinstance(original, nn.Module) else model

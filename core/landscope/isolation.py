@@ -22,6 +22,7 @@ __all__ = [
     "autograd_tensors",
     "batch_norm_layers",
     "isolated",
+    "unwrap_forward",
 ]
 
 
@@ -53,6 +54,7 @@ def isolated(model: nn.Module, *, batch_statistics: bool = False) -> Iterator[No
             module.training = False
             if isinstance(module, nn.Embedding | nn.EmbeddingBag):
                 module.sparse = False  # sparse gradients have no views, and no derivatives
+            unwrap_forward(module)
         if batch_statistics:
             normalise_by_batch(model)
         yield
@@ -80,6 +82,12 @@ def activations_kept() -> Iterator[None]:
     )
     with torch.autograd.graph.disable_saved_tensors_hooks(remedy):
         yield
+
+
+def unwrap_forward(module: nn.Module) -> None:
+    """Takes off what Accelerate wraps around a forward pass for mixed precision: autocast, and outputs in float32."""
+    if "_original_forward" in vars(module):
+        module.forward = vars(module)["_original_forward"]
 
 
 def _restore(modules: list[nn.Module], attributes: list[dict[str, Any]]) -> None:

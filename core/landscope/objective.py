@@ -193,6 +193,17 @@ class Objective:
         moved._points.at_once = self._points.at_once
         return moved
 
+    def renewed(self) -> Objective:
+        """The objective for the model as it is by now: on another device, of another type, with more of it trainable.
+
+        Data of the type that the parameters had are of the new one too. Parameters that were frozen meanwhile stay part
+        of theta.
+        """
+        layout = self.layout.renewed(self.model)
+        with autograd_tensors():
+            batches = self.batches.moved(layout.device, {self.layout.dtype: layout.dtype})
+        return self._derived(layout=layout, batches=batches)
+
     def _derived(self, **changes: Any) -> Objective:
         derived = copy(self)
         for name, value in changes.items():

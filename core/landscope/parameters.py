@@ -85,6 +85,10 @@ class ParameterLayout:
         chosen = [(name, parameter) for name, parameter in trainable.items() if name in wanted]
         if not chosen:
             raise ValueError("model has no trainable parameter; set requires_grad=True on those to be measured")
+        return cls._laid_out(chosen)
+
+    @classmethod
+    def _laid_out(cls, chosen: Sequence[tuple[str, nn.Parameter]]) -> ParameterLayout:
         for name, parameter in chosen:
             if is_lazy(parameter):
                 raise ValueError(f"parameter {name} has no shape yet; call the model on a batch once, then measure it")
@@ -102,6 +106,16 @@ class ParameterLayout:
             tuple(p.shape for p in parameters),
             tuple(p.dtype for p in parameters),
             tuple(p.device for p in parameters),
+        )
+
+    def renewed(self, model: nn.Module) -> ParameterLayout:
+        """The layout of the same parameters of `model`, frozen since or not, and of all that are trainable by now.
+
+        Raises:
+            ValueError: as `of`.
+        """
+        return self._laid_out(
+            [(n, parameter) for n, parameter in model.named_parameters() if n in self.slices or parameter.requires_grad]
         )
 
     @cached_property

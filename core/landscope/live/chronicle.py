@@ -88,8 +88,19 @@ class Chronicle:
             self._history.setdefault(name, _Curve()).append(step, value)
 
     def loss(self, step: int, loss: Tensor | float) -> None:
-        """Notes the loss of a step's batch; it may stay on the device."""
-        self._losses.append((step, loss.detach() if isinstance(loss, Tensor) else float(loss)))
+        """Notes the loss of a step's batch; it may stay on the device.
+
+        Raises:
+            ValueError: if it is not one number.
+        """
+        if isinstance(loss, Tensor):
+            if loss.numel() != 1:
+                raise ValueError(
+                    f"loss must be one number, got a tensor of shape {tuple(loss.shape)}: pass loss.mean()"
+                )
+            self._losses.append((step, loss.detach().clone()))  # captured graphs write to the same one at every step
+        else:
+            self._losses.append((step, float(loss)))
 
     def due(self, now: float) -> bool:
         """Whether `say` was last called long enough ago."""
@@ -136,9 +147,12 @@ class Chronicle:
     def _read_losses(self) -> list[tuple[int, float]]:
         """The losses passed since the last time, read from the device in one go."""
         waiting, self._losses = self._losses, []
-        tensors = [loss.reshape(()).double() for _, loss in waiting if isinstance(loss, Tensor)]
-        read = iter(torch.stack(tensors).tolist() if tensors else [])
-        return [(step, next(read) if isinstance(loss, Tensor) else loss) for step, loss in waiting]
+        by_device: dict[torch.device, list[Tensor]] = {}
+        for _, loss in waiting:
+            if isinstance(loss, Tensor):
+                by_device.setdefault(loss.device, []).append(loss.reshape(()).double())
+        read = {device: iter(torch.stack(losses).tolist()) for device, losses in by_device.items()}
+        return [(step, next(read[loss.device]) if isinstance(loss, Tensor) else loss) for step, loss in waiting]
 
 
 def _told(phase: Phase) -> dict[str, Any]:

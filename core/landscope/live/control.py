@@ -103,10 +103,11 @@ class Control:
         if news is not None:
             self._writer.event(self._watched.step, "controls", "", news)
 
-    def obey(self) -> None:
-        """Carries out what the page asked for after a step; while paused, waits here."""
-        self.optimizers.after_step()
-        self._through = max(0, self._through - 1)
+    def obey(self, *, stepped: bool = True) -> None:
+        """Carries out what the page asked for, after a step or a part of one; while paused, waits here."""
+        if stepped:
+            self.optimizers.after_step()
+            self._through = max(0, self._through - 1)
         waited = False
         while True:
             for command in self._commands():

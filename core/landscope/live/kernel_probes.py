@@ -12,6 +12,8 @@ from landscope import kernel
 from landscope.kernel.laziness import drift
 from landscope.live.watched import Watched
 from landscope.measurements import NTK, Eigenmodes, Linearisation
+from landscope.optimizers import as_optimizers, kinds
+from landscope.parameters import ParameterLayout
 
 __all__ = ["Linearised", "Modes", "TangentKernel"]
 
@@ -31,9 +33,13 @@ class TangentKernel:
 
     The kernel on held-out examples, of which only the alignment is shown, is measured every fifth time, and whenever
     the kernel has drifted by a twentieth since.
+
+    Where the model was moved, or a part of it unfrozen, the first one is taken anew: kernels of other parameters do not
+    compare.
     """
 
     def __init__(self) -> None:
+        self._layout: ParameterLayout | None = None
         self._start: kernel.Moment | None = None
         self._last: kernel.Moment | None = None
         self._tested: np.ndarray | None = None  # the kernel when the held-out one was last measured
@@ -41,6 +47,8 @@ class TangentKernel:
 
     def __call__(self, watched: Watched) -> NTK:
         """The present kernel, with how far it has moved."""
+        if self._layout != watched.focus.layout:
+            self._layout, self._start, self._last, self._tested = watched.focus.layout, None, None, None
         few = watched.focus.sample(2)
         outputs = few.outputs().numel() // few.examples
         kind: Kind = "trace" if outputs <= _MOST_TRACED else "pseudo"
@@ -73,6 +81,7 @@ class Linearised:
     """The network beside its linearisation at the weights at which this was first asked, on a few training examples."""
 
     def __init__(self) -> None:
+        self._layout: ParameterLayout | None = None
         self._start: Tensor | None = None
 
     def __call__(self, watched: Watched) -> Linearisation:
@@ -89,8 +98,8 @@ class Linearised:
                 "ls.kernel.linearised measures it on a few examples"
             )
         few = watched.sketch.sample(_MOST_OUTPUTS // width)
-        if self._start is None:
-            self._start = few.theta().cpu()
+        if self._start is None or self._layout != few.layout:
+            self._layout, self._start = few.layout, few.theta().cpu()
         found = kernel.linearised(few, self._start.to(few.layout.device))
         arrays = {name: getattr(found, name).astype(np.float32) for name in ("initial", "actual", "linearised")}
         return found.replaced(**arrays)
@@ -109,6 +118,7 @@ class Modes:
 
     def __init__(self, leading: int = 8) -> None:
         self._leading = leading
+        self._layout: ParameterLayout | None = None
         self._modes: kernel.ResidualModes | None = None
         self._residuals: dict[int, tuple[float, np.ndarray]] = {}  # by step, with its time
 
@@ -120,6 +130,8 @@ class Modes:
                 is not squared, or on more examples than are measured.
         """
         objective, pace = watched.focus, _pace(watched)
+        if self._layout != objective.layout:
+            self._layout, self._modes, self._residuals = objective.layout, None, {}
         with objective.measuring() as meter:
             if self._modes is None:
                 if objective.examples < watched.train.examples:
@@ -148,9 +160,10 @@ class Modes:
 
 def _pace(watched: Watched) -> float:
     """The time of gradient flow that a step of plain descent takes."""
-    optimizer = watched.optimizer
-    if not isinstance(optimizer, SGD) or len(optimizer.param_groups) > 1:
-        found = "no optimiser" if optimizer is None else type(optimizer).__name__
+    optimizers = as_optimizers(watched.optimizer)
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    if len(groups) != 1 or not isinstance(optimizers[0], SGD):
+        found = kinds(optimizers) or "no optimiser"
         raise ValueError(f"a kernel predicts training by SGD with one group of parameters, got {found}")
-    (group,) = optimizer.param_groups
+    (group,) = groups
     return float(group["lr"]) / (1 - float(group["momentum"]))

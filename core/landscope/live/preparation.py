@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
 
 from landscope.evaluation import Loss
 from landscope.objective import Objective
+from landscope.optimizers import Optimizers, as_optimizers
 
 __all__ = ["FEWEST", "affordable", "collected", "described", "gradient_seconds", "tight_examples"]
 
@@ -62,7 +62,7 @@ def gradient_seconds(objective: Objective) -> float:
     return time.perf_counter() - began
 
 
-def described(train: Objective, test: Objective | None, optimizer: Optimizer | None) -> dict[str, Any]:
+def described(train: Objective, test: Objective | None, optimizer: Optimizers | None) -> dict[str, Any]:
     """What is worth knowing of a training, read off the objects themselves."""
     described: dict[str, Any] = {
         "model": type(train.model).__name__,
@@ -71,9 +71,11 @@ def described(train: Objective, test: Objective | None, optimizer: Optimizer | N
         "test_examples": 0 if test is None else test.examples,
         "device": str(train.layout.device),
     }
-    if optimizer is not None:
-        plain = {
-            key: value for key, value in optimizer.defaults.items() if isinstance(value, int | float | str | tuple)
-        }
-        described["optimizer"] = {"name": type(optimizer).__name__, **plain}
+    settings = [
+        {"name": type(one).__name__}
+        | {key: value for key, value in one.defaults.items() if isinstance(value, int | float | str | tuple)}
+        for one in as_optimizers(optimizer)
+    ]
+    if settings:
+        described["optimizer"] = settings if len(settings) > 1 else settings[0]
     return described

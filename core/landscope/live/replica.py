@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 from landscope.batch_norm import normalise_by_batch
+from landscope.isolation import unwrap_forward
 from landscope.live.watched import OBJECTIVES, Watched
 from landscope.optimizers import as_optimizers
 
@@ -171,6 +172,7 @@ def _prepare(model: nn.Module, *, batch_statistics: bool) -> None:
         module.training = False
         if isinstance(module, nn.Embedding | nn.EmbeddingBag):
             module.sparse = False
+        unwrap_forward(module)
     if batch_statistics:
         normalise_by_batch(model)
 

@@ -136,6 +136,13 @@ class Runner:
             while name in self._probes and (not self._run(name) or name in self._underway):
                 pass
 
+    def restart(self) -> None:
+        """Forgets what is underway, whose parameters are others than the model's from now on."""
+        self.end()
+        self._replicator = None
+        self._underway.clear()
+        self._halves.clear()
+
     def _run(self, name: str) -> bool:
         """Runs one probe, or what is next of it, records what it found and charges its cost.
 

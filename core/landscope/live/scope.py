@@ -6,20 +6,22 @@ import atexit
 import os
 import sys
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from landscope.evaluation import Forward, Loss, default_target
 from landscope.isolation import BatchNormPolicy
+from landscope.live.alterations import Alterations
 from landscope.live.budget import FIRST_PICTURE, Budget
 from landscope.live.chronicle import Chronicle
 from landscope.live.control import Control
 from landscope.live.minibatches import Batches
+from landscope.live.notebook import Inline, cell, page_of
 from landscope.live.preparation import FEWEST, affordable, collected, described, gradient_seconds, tight_examples
 from landscope.live.probes import Probe, Watched, default_probes
 from landscope.live.progress import ProgressLine
@@ -28,9 +30,12 @@ from landscope.live.training_state import Stateful
 from landscope.live.trajectory import Trajectory
 from landscope.measurements import Snapshot
 from landscope.objective import Objective
-from landscope.runs import RunWriter
+from landscope.optimizers import Optimizers
+from landscope.runs import Parent, RunWriter
 
 __all__ = ["Scope", "watch"]
+
+_begun: weakref.WeakSet[Scope] = weakref.WeakSet()
 
 
 def watch(
@@ -38,7 +43,7 @@ def watch(
     loss_fn: Loss,
     train: Any,
     test: Any = None,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizers | None = None,
     *,
     forward: Forward | None = None,
     target: Callable[[Any], Any] = default_target,
@@ -48,6 +53,7 @@ def watch(
     probes: Sequence[Probe] | None = None,
     background: bool = True,
     total_steps: int | None = None,
+    resume: Mapping[str, Any] | None = None,
     name: str | None = None,
     recipe: str | None = None,
     config: Mapping[str, Any] | None = None,
@@ -65,7 +71,7 @@ def watch(
         loss_fn: `loss_fn(output, target)`, a scalar, the mean over the batch.
         train: Training data in any form `Objective` takes. A part is kept in memory: 4,096 examples or 256 MiB.
         test: Held-out data, likewise.
-        optimizer: The optimiser, to know the largest sharpness at which it is stable.
+        optimizer: The optimiser, or several that step together, to know the largest sharpness at which they are stable.
         forward: `forward(model, batch)`, for models that are not called as `model(x)`.
         target: `target(batch)`, what the loss compares with.
         batch_norm: Policy for batch normalisation while measuring: "eval", "batch" or "recompute".
@@ -78,7 +84,10 @@ def watch(
         background: Whether dear probes may run in a thread beside the training, on a copy of the model, where that
             costs training less than running them between its steps; what they measure is the same.
         total_steps: Steps planned, for progress.
-        name: The run's name; by default the recipe's, or the program's.
+        resume: What `Scope.state_dict` returned when the checkpoint was made that training goes on from. Steps are
+            counted on from there, in a new run that knows which one it goes on from.
+        name: The run's name; by default the recipe's, or the program's; in a notebook the model's class. There, what an
+            earlier cell watched under the same name, or with the same model, ends.
         recipe: The built-in experiment this is, if any.
         config: Settings worth keeping with the run.
         runs: The folder of runs; by default $LANDSCOPE_RUNS, or "runs".
@@ -101,7 +110,8 @@ def watch(
     trajectory = Trajectory(whole.layout.size, whole.layout.dtype.itemsize)
     few = max(FEWEST, count // 4)
     test_sketch = None if held_out is None else held_out.sample(few)
-    watched = Watched(whole, held_out, focus, focus.sample(few), test_sketch, optimizer, trajectory)
+    begun = 0 if resume is None else int(resume["step"])
+    watched = Watched(whole, held_out, focus, focus.sample(few), test_sketch, optimizer, trajectory, begun)
     probes = default_probes() if probes is None else probes
     budget = Budget(
         overhead,
@@ -115,12 +125,18 @@ def watch(
     for probe in probes:
         share = watched.curvature.examples / focus.examples if probe.curved else 1.0
         budget.expect(probe.name, probe.gradients * share * seconds)
+    program = Path(sys.argv[0]).stem or "run" if cell() is None else type(whole.model).__name__
+    name = name or recipe or program
+    for earlier in list(_begun):
+        if earlier.replaced_by(name, whole.model):
+            earlier.close("stopped")
     writer = RunWriter.create(
         runs or os.environ.get("LANDSCOPE_RUNS", "runs"),
-        name=name or recipe or Path(sys.argv[0]).stem or "run",
+        name=name,
         recipe=recipe,
         config={**described(whole, held_out, optimizer), **(config or {})},
         panels={"probes": [probe.name for probe in probes]},
+        parent=Parent(str(resume["run"]), begun) if resume is not None and "run" in resume else None,
     )
     shown = bool(os.environ.get("LANDSCOPE_PROGRESS")) if progress is None else progress
     line = ProgressLine() if shown else None
@@ -161,7 +177,11 @@ class Scope:
             before_waiting=self._say,
             enter=self._go_on,
         )
+        self._alterations = Alterations(watched.train.model, watched.optimizer)
         self._closed = False
+        self._process = os.getpid()
+        self._cell = cell()
+        _begun.add(self)
         self._training_seconds = self._left = 0.0
         atexit.register(self._flush)
         self._begin()
@@ -189,24 +209,24 @@ class Scope:
     def step(self, loss: Tensor | float | None = None) -> None:
         """Tells that the optimiser has taken a step; measures what is due.
 
+        A call before which the weights were left alone is not counted, and its loss not recorded, where that can be
+        told (see `Alterations.stepped`). After the end of the run, and in a forked child, a call does nothing.
+
         Args:
-            loss: The loss of the step's batch, to be shown beside the measured ones. It may stay on the device.
+            loss: The loss of the step's batch, not scaled, to be shown beside the measured ones. It may stay on the
+                device.
+
+        Raises:
+            ValueError: if the loss is not one number.
         """
+        if not self._active:
+            return
         entered = time.perf_counter()
         self._training_seconds += entered - self._left
-        measured = self._spent_here()
-        self._watched.step += 1
-        if loss is not None:
-            self._chronicle.loss(self._watched.step, loss)
-        self._remember()
-        with self._control.effective():
-            self._runner.run_due(self._training_seconds, entered)
-        self._control.checkpoints.keep_due(self._watched.step, self._training_seconds)
-        if self._chronicle.due(entered):
-            self._say()
-        self._writer.progress(self._watched.step, self._total_steps)
-        self._budget.charge_besides(time.perf_counter() - entered - (self._spent_here() - measured))
-        self._control.obey()
+        stepped = self._alterations.stepped()
+        if stepped:
+            self._follow(loss, entered)
+        self._control.obey(stepped=stepped)
         self._left = time.perf_counter()
 
     def measure(self, *names: str) -> None:
@@ -215,6 +235,8 @@ class Scope:
         Raises:
             ValueError: if there is no probe of a name, or it was switched off.
         """
+        if not self._active:
+            return
         began, measured = time.perf_counter(), self._spent_here()
         self._training_seconds += began - self._left
         with self._control.effective():
@@ -262,11 +284,51 @@ class Scope:
     def close(self, status: str = "finished") -> None:
         """Ends the run: "finished", "stopped" or "failed". A second call does nothing."""
         atexit.unregister(self._flush)
-        if not self._closed:
+        if self._active:
             self._closed = True
             self._control.close()
             self._flush()
             self._writer.close(status)
+
+    def replaced_by(self, name: str, model: nn.Module) -> bool:
+        """Whether this was begun in an earlier cell of the notebook, for what the present one watches again."""
+        again = self._cell is not None and self._cell != cell()
+        return again and (name == self._writer.manifest.name or model is self._watched.train.model)
+
+    def show(self, height: int = 720) -> Inline:
+        """The run's page, inline in a notebook where this is the value of a cell; live, also while a cell trains.
+
+        Its server is started for the folder of runs where there is none yet, and ends with this process.
+
+        Args:
+            height: In pixels.
+
+        Raises:
+            RuntimeError: if the server does not start.
+        """
+        return Inline(page_of(self.path), height)
+
+    def _repr_html_(self) -> str:
+        return self.show()._repr_html_()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What belongs into a checkpoint of the training, for `watch(..., resume=...)`: the run and the step."""
+        return {"run": self._writer.id, "step": self._watched.step}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Counts on from the step of a checkpoint that was loaded after `watch`; better is `watch(..., resume=state)`.
+
+        Raises:
+            ValueError: if more steps than that have been recorded in this run already.
+        """
+        step = int(state["step"])
+        if step < self._watched.step:
+            raise ValueError(
+                f"the checkpoint is of step {step}, and this run is at step {self._watched.step} already: "
+                "start another with watch(..., resume=state)"
+            )
+        self._watched.step = step
+        self._writer.event(step, "message", f"Training goes on from step {step:,} of run {state.get('run', 'unknown')}")
 
     def __enter__(self) -> Self:
         return self
@@ -316,6 +378,36 @@ class Scope:
     def _over(self) -> bool:
         return self.stopped or (self._total_steps is not None and self._watched.step >= self._total_steps)
 
+    @property
+    def _active(self) -> bool:
+        return not self._closed and os.getpid() == self._process
+
+    def _follow(self, loss: Tensor | float | None, entered: float) -> None:
+        """Notes a step, and measures what is due after it."""
+        measured = self._spent_here()
+        self._watched.step += 1
+        if loss is not None:
+            self._chronicle.loss(self._watched.step, loss)
+        if self._alterations.reformed():
+            self._renew()
+        self._remember()
+        with self._control.effective():
+            self._runner.run_due(self._training_seconds, entered)
+        self._control.checkpoints.keep_due(self._watched.step, self._training_seconds)
+        if self._chronicle.due(entered):
+            self._say()
+        self._writer.progress(self._watched.step, self._total_steps)
+        self._budget.charge_besides(time.perf_counter() - entered - (self._spent_here() - measured))
+
+    def _renew(self) -> None:
+        """Goes on with the model as it is by now."""
+        self._runner.restart()
+        added = self._watched.renew()
+        if added:
+            more = f" and {len(added) - 1} more" if len(added) > 1 else ""
+            text = f"{added[0]}{more} can be trained from here on, and are measured with the rest"
+            self._writer.event(self._watched.step, "message", text, {"parameters": list(added)})
+
     def _remember(self) -> None:
         """Keeps a snapshot of the weights where the path wants one."""
         watched = self._watched
@@ -341,8 +433,9 @@ class Scope:
         self._chronicle.say(self._watched.step, self._known_overhead())
 
     def _flush(self) -> None:
-        self._runner.end()
-        self._chronicle.end(self._watched.step, self._known_overhead())
+        if os.getpid() == self._process:
+            self._runner.end()
+            self._chronicle.end(self._watched.step, self._known_overhead())
 
     def _known_overhead(self) -> float | None:
         return self.overhead if self._training_seconds > 0 else None

@@ -40,7 +40,7 @@ class Trajectory:
 
     def wants(self, step: int) -> bool:
         """Whether a snapshot of this step belongs in the path."""
-        return self.capacity > 0 and step % self._spacing == 0
+        return self.capacity > 0 and self._fits(step)
 
     def add(self, step: int, theta: Tensor, loss: float) -> None:
         """Keeps a copy of theta (P,), on the CPU, and its loss."""
@@ -49,7 +49,7 @@ class Trajectory:
         self._thetas.append(theta.detach().cpu().clone())
         if len(self.steps) >= self.capacity:
             self._spacing *= 2
-            kept = [index for index, at in enumerate(self.steps) if at % self._spacing == 0]
+            kept = [index for index, at in enumerate(self.steps) if self._fits(at)]
             self.steps = [self.steps[index] for index in kept]
             self.losses = [self.losses[index] for index in kept]
             self._thetas = [self._thetas[index] for index in kept]
@@ -64,6 +64,9 @@ class Trajectory:
         """Forgets the snapshots of a step and of all after it."""
         kept = sum(at < step for at in self.steps)
         self.steps, self.losses, self._thetas = self.steps[:kept], self.losses[:kept], self._thetas[:kept]
+
+    def _fits(self, step: int) -> bool:
+        return not self.steps or (step - self.steps[0]) % self._spacing == 0
 
     def snapshots(self) -> Iterator[tuple[int, Tensor]]:
         """Each step with its snapshot (P,), on the CPU."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch.optim import Optimizer
-
 from landscope.live.trajectory import Trajectory
 from landscope.measurements import Measurement
 from landscope.objective import Objective
+from landscope.optimizers import Optimizers
 
 __all__ = ["OBJECTIVES", "Watched"]
 
@@ -27,7 +26,7 @@ class Watched:
         focus: The training objective on the examples that kernel and embedding use, and curvature by default.
         sketch: The training objective on the fewer examples that slices use, which evaluate it hundreds of times.
         held_out: The held-out objective on as many, if there is one.
-        optimizer: The optimiser, if it is known.
+        optimizer: The optimiser, or several, if they are known.
         trajectory: The path of the weights.
         step: Optimiser steps taken.
         latest: Each probe's last measurement, for warm starts and for keeping a picture's orientation.
@@ -39,7 +38,7 @@ class Watched:
     focus: Objective
     sketch: Objective
     held_out: Objective | None
-    optimizer: Optimizer | None
+    optimizer: Optimizers | None
     trajectory: Trajectory
     step: int = 0
     latest: dict[str, Measurement] = field(default_factory=dict)
@@ -64,3 +63,22 @@ class Watched:
         self.step = step
         self.trajectory.rewind(step)
         self.latest.clear()
+
+    def renew(self) -> tuple[str, ...]:
+        """Follows the model to another device or type, and takes in what of it is trainable by now.
+
+        Vectors of another length or type are of no use to each other: then the path begins anew, and nothing measured
+        before is a start for what follows.
+
+        Returns:
+            The names of the parameters that are new.
+        """
+        before = self.train.layout
+        for name in OBJECTIVES:
+            objective = getattr(self, name)
+            setattr(self, name, None if objective is None else objective.renewed())
+        now = self.train.layout
+        if (now.names, now.dtypes) != (before.names, before.dtypes):
+            self.trajectory = Trajectory(now.size, now.dtype.itemsize)
+            self.latest.clear()
+        return tuple(name for name in now.names if name not in before.slices)
