@@ -15,6 +15,7 @@ from landscope.live.training_state import TrainingState
 __all__ = ["Announcement"]
 
 _INTERVAL = 1.0  # seconds
+_SHARE = 0.01  # of the time since the beginning of a run, between two changes by a schedule
 _PATIENCE = 10  # steps of a training within which an optimiser should have taken one
 
 _NO_OPTIMIZER = "watch was not given the optimiser; pass optimizer=..."
@@ -48,24 +49,33 @@ class Announcement:
         self._checkpoints = checkpoints
         self._gradient_seconds = gradient_seconds
         self._said: tuple[list[Knob], dict[str, Any]] | None = None
-        self._looked = float("-inf")
+        self._began = time.perf_counter()
+        self._looked = self._told = float("-inf")
 
     def forget(self) -> None:
         """Says everything anew the next time, as in another run."""
-        self._said, self._looked = None, float("-inf")
+        self._said, self._looked, self._began = None, float("-inf"), time.perf_counter()
+
+    def expedite(self) -> None:
+        """Lets the next change of a value be told as soon as any other."""
+        self._told = float("-inf")
 
     def news(self) -> dict[str, Any] | None:
-        """What there is to say; None if nothing has changed noticeably, or it was asked less than a second ago."""
+        """What there is to say; None if nothing has changed noticeably, or it was asked less than a second ago.
+
+        Values that nobody but a schedule has changed are told the more rarely the longer the training goes on, so that
+        a run's events do not grow with its length.
+        """
         now = time.perf_counter()
         if now - self._looked < _INTERVAL:
             return None
         self._looked = now
         knobs, rest = self._knobs.all(), self._rest()
-        if self._said is not None:
+        if self._said is not None and rest == self._said[1]:
             same = len(knobs) == len(self._said[0]) and all(map(Knob.resembles, knobs, self._said[0]))
-            if same and rest == self._said[1]:
+            if same or now - self._told < _SHARE * (now - self._began):
                 return None
-        self._said = knobs, rest
+        self._said, self._told = (knobs, rest), now
         return {"knobs": [asdict(knob) for knob in knobs], **rest}
 
     def _rest(self) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Control:
             "optimizer": self._optimizer,
             "snapshot": lambda command: self.checkpoints.keep(self._watched.step),
             "rewind": self._rewind,
-            "measure": lambda command: self._jobs.ask(command),
+            "measure": self._measure,
             "cancel": lambda command: self._jobs.cancel(command.params.get("job")),
         }
 
@@ -112,8 +112,9 @@ class Control:
         while True:
             for command in self._commands():
                 self._carry_out(command)
-            with self.effective():
-                self._jobs.advance()
+            if self._jobs.busy:
+                with self.effective():
+                    self._jobs.advance()
             self.announce()
             if not self._paused or self._through:
                 return
@@ -149,6 +150,7 @@ class Control:
             logger.warning("%s is refused at step %d: %s", command.kind, step, failure)
             self._writer.event(step, "refused", str(failure), {"seq": command.seq, "kind": command.kind})
             return
+        self._announcement.expedite()
         if writer is self._writer:
             writer.event(step, "command", command.kind, {"seq": command.seq})
 
@@ -188,6 +190,15 @@ class Control:
         if optimizer.value("lr", 0) != rate:
             text += f", with its learning rate {optimizer.value('lr', 0):g} instead of {rate:g}"
         self._intervened(command, text, "optimizer", before, optimizer.name)
+
+    def _measure(self, command: Command) -> None:
+        step = command.params.get("step")
+        if step in (None, self._watched.step):
+            self._jobs.ask(command)
+            return
+        _, state = self.checkpoints.load(step)
+        with self.state.weights_of(state):
+            self._jobs.ask(command, step)
 
     def _rewind(self, command: Command) -> None:
         """Loads a checkpoint and goes on in a branch of the run that it was kept in."""

@@ -67,8 +67,12 @@ class Jobs:
         """Whether there is something to measure."""
         return bool(self._waiting)
 
-    def ask(self, command: Command) -> None:
-        """Takes in a "measure" command.
+    def ask(self, command: Command, step: int | None = None) -> None:
+        """Takes in a "measure" command, of the weights that the model has at present.
+
+        Args:
+            command: The command.
+            step: Whose weights they are, if not those that the training has reached.
 
         Raises:
             ValueError: if it cannot be measured, or too many wait.
@@ -80,26 +84,22 @@ class Jobs:
         if objective is None:
             known = ", ".join(name for name, known in objectives.items() if known is not None)
             raise ValueError(f"objective must be one of {known}, got {asked.get('objective')!r}")
-        if asked.get("step") not in (None, watched.step):
-            raise ValueError(
-                f"a training is measured where it is, at step {watched.step}, got step {asked['step']!r}: "
-                "rewind to it, or ask when the run has ended"
-            )
         if len(self._waiting) >= _MOST:
             raise ValueError(f"at most {_MOST} measurements may wait; cancel one, or ask when they are done")
         trajectory = watched.trajectory
         also = {"test": watched.held_out} if objective is watched.focus and watched.held_out is not None else {}
         subject = lab.Subject(
             objective,
-            optimizer=watched.optimizer,
+            optimizer=watched.optimizer if step is None else None,
             path=trajectory.path(objective.layout.device) if trajectory.steps else None,
             path_steps=trajectory.steps[:],
             also=also,
         )
         what = str(asked.get("what"))
         steps = lab.begin(what, subject, asked.get("parameters") or {}, report=self._report)
-        self._waiting.append(_Job(command.seq, what, watched.step, steps))
-        self._say(self._waiting[-1], "queued", f"{what} at step {watched.step:,} waits for its turn", done=0.0)
+        job = _Job(command.seq, what, watched.step if step is None else step, steps)
+        self._waiting.append(job)
+        self._say(job, "queued", f"{what} at step {job.step:,} waits for its turn", done=0.0)
 
     def cancel(self, number: Any) -> None:
         """Ends a job, or keeps it from beginning.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -84,7 +85,6 @@ class TrainingState:
             if len(state[part]) != len(here):
                 raise ValueError(f"the checkpoint has {len(state[part])} {part}, and the training {len(here)}")
 
-    @torch.no_grad()
     def load(self, state: dict[str, Any]) -> None:
         """Goes back to a state, in place: every tensor and every parameter group stays the object it is.
 
@@ -92,14 +92,32 @@ class TrainingState:
             ValueError: if it is another training's; nothing was changed.
         """
         self.check(state)
-        saved = state["parameters"] | state["buffers"]
-        for name, tensor in self._named().items():
-            tensor.copy_(saved[name])
+        self._write(state["parameters"] | state["buffers"])
         for optimizer, held in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load(held)
         for thing, held in zip(self.included, state["included"], strict=True):
             thing.load_state_dict(held)
         _restore_generators(state["generators"])
+
+    @contextmanager
+    def weights_of(self, state: dict[str, Any]) -> Iterator[None]:
+        """Within, the model has the parameters and buffers of another state.
+
+        Raises:
+            ValueError: if it is another training's.
+        """
+        self.check(state)
+        before = {name: tensor.detach().clone() for name, tensor in self._named().items()}
+        self._write(state["parameters"] | state["buffers"])
+        try:
+            yield
+        finally:
+            self._write(before)
+
+    def _write(self, saved: dict[str, Tensor]) -> None:
+        """Between two steps no graph refers to the old values, so torch need not count this as a change of them."""
+        for name, tensor in self._named().items():
+            tensor.data.copy_(saved[name])
 
     def _named(self) -> dict[str, Tensor]:
         return {**dict(self._model.named_parameters()), **dict(self._model.named_buffers())}

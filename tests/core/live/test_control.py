@@ -196,7 +196,7 @@ def test_a_knob_is_turned_and_the_act_is_recorded(loop):
         ("rewind", {"step": [1]}, "unhashable"),
         ("measure", {"what": "everything"}, "everything"),
         ("measure", {"what": "trace", "objective": "test"}, "objective must be one of train, got 'test'"),
-        ("measure", {"what": "trace", "step": 0}, "a training is measured where it is, at step 1"),
+        ("measure", {"what": "trace", "step": 99}, "no checkpoint of step 99, only of 0"),
         ("cancel", {"job": 99}, "no measurement 99 is underway"),
         ("dance", {}, "cannot do 'dance'"),
     ],
@@ -420,8 +420,17 @@ def test_events_are_few_however_many_steps_a_schedule_has(tmp_path):
     for _ in range(999):
         loop.schedule.step()
         announcement._looked = -math.inf
+        announcement.expedite()
         said += announcement.news() is not None
     assert 100 < said < 400  # once for every change by two per cent
+    announcement._began -= 1e6
+    loop.schedule.last_epoch = 100
+    loop.schedule.step()
+    announcement._looked = -math.inf
+    assert announcement.news() is None  # after days, more rarely
+    announcement.expedite()
+    announcement._looked = -math.inf
+    assert announcement.news() is not None
     loop.scope.close()
 
 

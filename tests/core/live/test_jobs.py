@@ -110,6 +110,22 @@ def test_measuring_changes_nothing(tmp_path):
     alone.scope.close()
 
 
+def test_the_weights_of_a_checkpoint_are_measured_while_training_goes_on(training):
+    there = training.weights()
+    versions = [parameter._version for parameter in training.model.parameters()]
+    training.step()
+    now = training.weights()
+    training.ask("measure", what="trace", step=0, parameters={"budget": 200})
+    training.scope._control.obey()
+    assert torch.equal(training.weights(), now)
+    assert all(b > a for a, b in zip(versions, (p._version for p in training.model.parameters()), strict=True))
+    training.until("done")
+    found = training.run.measurement("lab/1/trace")
+    expected = curvature.trace(training.scope._watched.focus, budget=200, theta=there)
+    assert found.value == pytest.approx(expected.value, rel=1e-5)
+    assert found.provenance.step == 0
+
+
 def test_it_goes_on_while_the_training_is_paused(training):
     training.ask("pause")
     sent = [threading.Timer(0.3, lambda: training.run.send("measure", what="trace", parameters={"budget": 10}))]
