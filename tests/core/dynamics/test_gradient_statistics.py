@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from dynamics_cases import problem
+from explicit import flat_gradient, parameters_of
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss
 
@@ -240,3 +241,34 @@ def test_the_model_is_left_alone(classifier):
     assert all(map(torch.equal, before, classifier.model.parameters()))
     assert torch.equal(state, torch.get_rng_state())
     assert classifier.model.training
+
+
+class Words(nn.Module):
+    """Tokens through a table that is read again at the output: (n, t) to logits (n, words, t)."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.mix = nn.Embedding(6, 4), nn.LayerNorm(4)
+
+    def forward(self, x):
+        return (self.mix(self.table(x)) @ self.table.weight.T).transpose(1, 2)
+
+
+def convolutions():
+    return nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(12, 1))
+
+
+@pytest.mark.parametrize(
+    ("network", "inputs", "targets", "loss"),
+    [
+        (Words, lambda: torch.randint(6, (7, 5)), lambda: torch.randint(6, (7, 5)), cross_entropy),
+        (convolutions, lambda: torch.randn(7, 1, 4, 4).double(), lambda: torch.randn(7, 1).double(), mse_loss),
+    ],
+    ids=["tokens", "images"],
+)
+def test_networks_of_other_layers_and_losses(network, inputs, targets, loss):
+    torch.manual_seed(0)
+    model, x, y = network().double(), inputs(), targets()
+    rows = [flat_gradient(loss(model(x[i : i + 1]), y[i : i + 1]), parameters_of(model)) for i in range(len(x))]
+    grams = example_grams(Objective(model, loss, (x, y), batch_size=4))
+    torch.testing.assert_close(grams["all"], torch.stack(rows) @ torch.stack(rows).T, rtol=1e-9, atol=1e-14)
