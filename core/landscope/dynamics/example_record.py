@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import rankdata
 
 from landscope.embedding.learning import steps_learned
 from landscope.measurements import ExampleHistory, ExampleScores, LearningOrder
@@ -139,9 +138,16 @@ def learning_order(histories: Mapping[str, ExampleHistory]) -> LearningOrder:
 
 def _rank_correlations(values: list[np.ndarray]) -> np.ndarray:
     """(R, R) of ranks, equal values at their mean rank."""
-    ranks = rankdata(np.stack(values), axis=1)
+    ranks = np.stack([_ranks(one) for one in values])
     ranks -= ranks.mean(1, keepdims=True)
     lengths = np.linalg.norm(ranks, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         correlations: np.ndarray = np.clip(ranks @ ranks.T / np.outer(lengths, lengths), -1, 1)
     return correlations
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """(N,) from 1 on."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: np.ndarray = (np.cumsum(counts) - (counts - 1) / 2)[which]
+    return ranks

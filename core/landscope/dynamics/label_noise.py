@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, norm
 
 from landscope.measurements import ExampleScores, LossMixture
+from landscope.measurements.examples import log_density
 
 __all__ = ["label_noise"]
 
@@ -22,31 +21,7 @@ _ITERATIONS = 200
 _TOLERANCE = 1e-6  # of the mean log-likelihood
 
 
-@dataclass(frozen=True)
-class _Family:
-    """A distribution: its log density by two parameters, and the parameters that have a mean and a variance."""
-
-    log_density: Callable[[Array, Array], Array]
-    fitted: Callable[[float, float], Array]
-    mean: Callable[[Array], float]
-
-
-def _beta_of_moments(mean: float, variance: float) -> Array:
-    variance = min(variance, 0.99 * mean * (1 - mean))
-    total = mean * (1 - mean) / variance - 1
-    return np.array([mean * total, (1 - mean) * total])
-
-
-_FAMILIES = {
-    "beta": _Family(
-        lambda x, p: np.asarray(beta.logpdf(x, p[0], p[1])), _beta_of_moments, lambda p: float(p[0] / (p[0] + p[1]))
-    ),
-    "gaussian": _Family(
-        lambda x, p: np.asarray(norm.logpdf(x, p[0], p[1])),
-        lambda mean, variance: np.array([mean, variance**0.5]),
-        lambda p: float(p[0]),
-    ),
-}
+_FAMILIES = ("beta", "gaussian")
 
 
 def label_noise(scores: ExampleScores, *, family: Literal["beta", "gaussian"] = "beta") -> LossMixture:
@@ -77,21 +52,20 @@ def label_noise(scores: ExampleScores, *, family: Literal["beta", "gaussian"] = 
         raise ValueError("a mixture needs at least 4 finite losses that are not all equal")
     shift, scale = float(losses.min()), float(np.ptp(losses))
     values = np.clip((losses - shift) / scale, _INSIDE, 1 - _INSIDE)
-    shape = _FAMILIES[family]
     upper = (values > (values.min() + values.max()) / 2).astype(np.float64)
     noisy, before = 0.05 + 0.9 * upper, -np.inf
     for iterations in range(1, _ITERATIONS + 1):  # noqa: B007 told at the end
         weights = np.stack([1 - noisy, noisy])
         shares = np.clip(weights.mean(1), 1e-12, 1)
-        parameters = np.stack([_matched(shape, values, weight) for weight in weights])
-        logs = np.stack([shape.log_density(values, one) for one in parameters]) + np.log(shares)[:, None]
+        parameters = np.stack([_matched(family, values, weight) for weight in weights])
+        logs = np.stack([log_density(family, one, values) for one in parameters]) + np.log(shares)[:, None]
         totals = np.logaddexp(*logs)
         noisy = np.exp(logs[1] - totals)
         if abs(totals.mean() - before) < _TOLERANCE:
             break
         before = totals.mean()
-    single = shape.log_density(values, _matched(shape, values, np.ones_like(values))).mean()
-    means = np.array([shape.mean(one) for one in parameters])
+    single = log_density(family, _matched(family, values, np.ones_like(values)), values).mean()
+    means = parameters[:, 0] / parameters.sum(1) if family == "beta" else parameters[:, 0]
     if means[0] > means[1]:
         shares, parameters, means, noisy = shares[::-1], parameters[::-1], means[::-1], 1 - noisy
     slopes = noisy / shares[1] - (1 - noisy) / shares[0]  # of each log-likelihood by the second share
@@ -111,8 +85,11 @@ def label_noise(scores: ExampleScores, *, family: Literal["beta", "gaussian"] = 
     )
 
 
-def _matched(shape: _Family, values: Array, weights: Array) -> Array:
+def _matched(family: str, values: Array, weights: Array) -> Array:
     """The parameters of the distribution with the weighted mean and variance."""
     mean = float(np.average(values, weights=weights))
-    variance = float(np.average((values - mean) ** 2, weights=weights))
-    return shape.fitted(mean, max(variance, _LEAST_WIDTH**2))
+    variance = max(float(np.average((values - mean) ** 2, weights=weights)), _LEAST_WIDTH**2)
+    if family == "gaussian":
+        return np.array([mean, variance**0.5])
+    total = mean * (1 - mean) / min(variance, 0.99 * mean * (1 - mean)) - 1
+    return np.array([mean * total, (1 - mean) * total])

@@ -10,6 +10,7 @@ from landscope.figures.pairs import pairs_figure
 from landscope.figures.scales import height_scale, log_ticks, number
 from landscope.figures.theme import HEIGHT, Theme, template
 from landscope.measurements import ExampleHistory, ExampleScores, LearningOrder, LossMixture
+from landscope.measurements.examples import log_density
 
 __all__ = ["history_figure", "mixture_figure", "order_figure", "scores_figure"]
 
@@ -150,8 +151,6 @@ def _map_figure(history: ExampleHistory, colours: Theme) -> go.Figure:
 
 def mixture_figure(mixture: LossMixture, colours: Theme) -> go.Figure:
     """The distribution of the losses, and the two components."""
-    from scipy.stats import beta, norm  # here, because the server needs figures without SciPy
-
     words = f"second component: {mixture.shares[1]:.1%} ± {mixture.share_error:.1%} of examples, "
     figure = go.Figure(
         layout={
@@ -168,8 +167,7 @@ def mixture_figure(mixture: LossMixture, colours: Theme) -> go.Figure:
     where = np.linspace(0.002, 0.998, 250)
     looks = (("smaller losses", colours.first), ("larger losses", colours.second))
     for index, (name, hue) in enumerate(looks):
-        first, second = mixture.parameters[index]
-        heights = (beta if mixture.family == "beta" else norm).pdf(where, first, second)
+        heights = np.exp(log_density(mixture.family, mixture.parameters[index], where))
         line = {"width": 1.8, "color": hue, "dash": DASHES[index]}
         figure.add_scatter(
             x=mixture.shift + mixture.scale * where,

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import lgamma, log, pi
 from typing import ClassVar
 
 import numpy as np
 
 from landscope.measurements.base import Measurement
 
-__all__ = ["ExampleHistory", "ExampleScores", "LearningOrder", "LossMixture"]
+__all__ = ["ExampleHistory", "ExampleScores", "LearningOrder", "LossMixture", "log_density"]
+
+
+def log_density(family: str, parameters: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The logarithm of a component's density, (n,), at scaled losses in (0, 1).
+
+    Args:
+        family: "beta" or "gaussian".
+        parameters: alpha and beta, or mean and standard deviation.
+        values: (n,).
+    """
+    first, second = (float(parameter) for parameter in parameters)
+    if family == "gaussian":
+        logs: np.ndarray = -(((values - first) / second) ** 2) / 2 - log(second) - log(2 * pi) / 2
+    else:
+        constant = lgamma(first + second) - lgamma(first) - lgamma(second)
+        logs = constant + (first - 1) * np.log(values) + (second - 1) * np.log1p(-values)
+    return logs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from dynamics_cases import problem
-from scipy.stats import spearmanr
+from scipy.stats import beta, norm, spearmanr
 from torch import nn
 from torch.nn.functional import cross_entropy, mse_loss, one_hot, softmax
 
 from landscope.dynamics import ExampleRecord, example_scores, label_noise, learning_order
 from landscope.measurements import ExampleScores, Provenance
+from landscope.measurements.examples import log_density
 from landscope.objective import Objective
 
 
@@ -120,6 +121,12 @@ def test_wrong_labels_are_found_where_losses_have_two_groups(family):
     assert found.gain > 0.2
     assert found.shares.sum() == pytest.approx(1)
     np.testing.assert_allclose(found.shift + found.scale * found.values, losses, atol=1e-3)
+
+
+def test_densities_are_scipys():
+    values = np.linspace(0.01, 0.99, 7)
+    np.testing.assert_allclose(log_density("beta", np.array([0.7, 3.0]), values), beta.logpdf(values, 0.7, 3.0))
+    np.testing.assert_allclose(log_density("gaussian", np.array([0.3, 0.2]), values), norm.logpdf(values, 0.3, 0.2))
 
 
 def test_a_single_group_gains_next_to_nothing():
