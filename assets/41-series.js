@@ -117,6 +117,14 @@ landscope.series = (() => {
     });
   };
 
+  // A name that is far longer than its axis would run into the next one's: there the legend alone says it.
+  const LETTER_PX = 5.8,
+    MARGINS_PX = 40;
+  const fitted = (title, [low, high], graph) => {
+    const room = (graph.clientHeight - MARGINS_PX) * (high - low);
+    return title.text.length * LETTER_PX <= 1.35 * room ? title : { text: "" };
+  };
+
   const draw = (view, graph, base, look, zoom, measurement) => {
     const logarithmic = landscope.view.state.x === "log";
     const shown = lines(view, measurement).filter((line) => line.row > 0);
@@ -134,6 +142,7 @@ landscope.series = (() => {
         return;
       }
       layout[name].domain = domains[index];
+      layout[name].title = fitted(layout[name].title, domains[index], graph);
       layout.xaxis.anchor = index ? `y${index + 1}` : "y";
       const { type, range } = scaleOf(kind, row, extremes(row));
       Object.assign(

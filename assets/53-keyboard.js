@@ -16,6 +16,7 @@ landscope.keyboard = (() => {
     control: () => landscope.dock.toggle("control"),
     lab: () => landscope.dock.toggle("lab"),
     measure: () => landscope.lab.measure(),
+    demand: (button) => landscope.lab.open(button.dataset.measure),
     unresult: () => landscope.result.close(),
     undock: () => landscope.dock.close(),
     theme: landscope.theme.toggle,

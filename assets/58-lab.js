@@ -206,6 +206,11 @@ landscope.lab = (() => {
     sent = false;
     show();
   };
+  // From a panel's explanation, which would lie over the form.
+  const open = (what) => {
+    window.dash_clientside.set_props("drawer", { opened: false });
+    view.set({ dock: "lab", measure: what });
+  };
   const mount = (laboratory) => {
     words = laboratory;
     build();
@@ -216,5 +221,5 @@ landscope.lab = (() => {
   landscope.on("view", (changed) => {
     if (["dock", "measure", "step"].some((key) => changed.has(key))) show();
   });
-  return { mount, measure, title };
+  return { mount, measure, open, title };
 })();

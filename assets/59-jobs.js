@@ -21,7 +21,7 @@ landscope.jobs = (() => {
   const pictured = (job) => (run.data.frames.get(frameOf(job))?.seq.length || 0) > 0;
 
   const make = (job) => {
-    const name = element("span", { className: "job-name", text: job.what }),
+    const name = element("span", { className: "job-name", text: `${job.what} · ${job.job}` }),
       state = element("span", { className: "job-state" }),
       bar = element("progress", { max: "1", "aria-label": `Progress of ${job.what}` }),
       note = element("p", { className: "words" });

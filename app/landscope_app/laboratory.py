@@ -12,9 +12,9 @@ from landscope import lab
 from landscope.figures import CONFIG, figure
 from landscope.measurements import Measurement
 from landscope.runs import Run
-from landscope_app.controls import action_button
+from landscope_app.controls import action_button, icon
 
-__all__ = ["WORDS", "cost", "lab_tab", "picture", "result_section"]
+__all__ = ["ON_DEMAND", "WORDS", "cost", "lab_tab", "on_demand_block", "picture", "result_section"]
 
 WORDS = {
     "what": "What is computed, anew and with its own settings, beside what the run measures by itself.",
@@ -22,6 +22,38 @@ WORDS = {
     "step": "Of which weights: the newest, or those that were kept nearest below the shown step.",
 }
 """What the three choices that every measurement has are about, in one sentence each."""
+
+
+ON_DEMAND = {
+    **{f"slice/{plane}": "slice2d" for plane in ("trajectory", "random", "hessian", "gradient")},
+    "sharpness": "sharpness",
+    "density": "density",
+    "quadratic": "quadratic",
+    "ntk": "ntk",
+    "embedding": "project",
+    "embedding/umap": "project",
+    "geometry": "geometry",
+}
+"""What the laboratory measures anew for a panel, by the measurement that the panel draws."""
+
+
+def on_demand_block(what: str) -> Component:
+    """The way from a panel's explanation to the form that measures the same with other settings."""
+    return html.Section(
+        html.Header(
+            [
+                html.H3("With other settings, or elsewhere"),
+                html.Button(
+                    [icon("lab"), html.Span("Measure now", className="button-text")],
+                    type="button",
+                    className="button",
+                    title="Choose settings, data and step in the laboratory",
+                    **{"data-action": "demand", "data-measure": what},
+                ),
+            ]
+        ),
+        className="code",
+    )
 
 
 def lab_tab() -> list[Component]:

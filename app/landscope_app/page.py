@@ -19,7 +19,7 @@ from landscope_app.controls import action_button, choice, code_block, cross_chec
 from landscope_app.dock import TABS, dock
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, page_header
-from landscope_app.laboratory import WORDS, result_section
+from landscope_app.laboratory import ON_DEMAND, WORDS, on_demand_block, result_section
 from landscope_app.panels import PANELS
 from landscope_app.runs_page import runs_page
 from landscope_app.sections import SEGMENTS, panel_section
@@ -149,7 +149,8 @@ def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
         folder = shown_path(flask.current_app.config[ROOT] / asked["run"])
         chosen = {key: asked.get(key) for key in ("step", "frame", "options", "selection")}
         other = [cross_check_block()] if view.checked else []
-        body = [*body, code_block("The Python that reproduces it", snippet(view, folder, **chosen)), *other]
+        anew = [on_demand_block(ON_DEMAND[name]) for name in view.frames[:1] if name in ON_DEMAND]
+        body = [*body, *anew, code_block("The Python that reproduces it", snippet(view, folder, **chosen)), *other]
     return True, title, body
 
 

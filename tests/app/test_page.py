@@ -11,8 +11,10 @@ import plotly.utils
 import pytest
 from dash.development.base_component import Component
 
+from landscope import lab
 from landscope.figures.theme import DARK, LIGHT, Theme
 from landscope_app.explanations import EXPLANATIONS, KEYS, explanation
+from landscope_app.laboratory import ON_DEMAND
 from landscope_app.page import build_page, drawing_data, page_layout
 from landscope_app.panels import PANELS
 from landscope_app.runs_page import SNIPPET
@@ -170,6 +172,12 @@ def test_every_key_of_the_help_is_handled() -> None:
     for key, _ in KEYS:
         needle = named.get(key) or (f'"{key.lower()}"' if f'"{key.lower()}"' in script else f"{key.lower()}:")
         assert needle in script, key
+
+
+def test_what_a_panel_draws_is_measured_on_demand_by_the_laboratory() -> None:
+    drawn = {name for view in VIEWS for name in view.frames}
+    assert set(ON_DEMAND) <= drawn
+    assert set(ON_DEMAND.values()) <= set(lab.ENTRIES)
 
 
 def test_every_control_is_explained_in_one_sentence_or_two() -> None:
