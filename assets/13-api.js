@@ -32,7 +32,11 @@ landscope.api = (() => {
     head: (id) => json(`${run(id)}/head`),
     manifest: (id) => json(`${run(id)}/manifest`),
     since: (id, seq) => json(`${run(id)}/since/${seq}`),
-    frame: async (id, seq) => (await ask(`${run(id)}/frames/${seq}.bin`)).arrayBuffer(),
+    frame: async (id, seq) => {
+      const response = await ask(`${run(id)}/frames/${seq}.bin`);
+      if (response.status === 204) throw new Failure(`frame ${seq} is no longer kept`, 404);
+      return response.arrayBuffer();
+    },
     figure: (id, seq, theme) => json(`${run(id)}/frames/${seq}/figure?theme=${theme}`),
     lab: () => json("/lab"),
     cost: (what, parameters) =>

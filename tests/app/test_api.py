@@ -130,6 +130,12 @@ def test_a_frame_is_its_bytes_for_ever(client, ended, root):
     np.testing.assert_array_equal(Measurement.from_bytes(response.data).loss, np.arange(9.0).reshape(3, 3))
 
 
+def test_a_frame_that_is_no_longer_kept_is_nothing_and_no_error(client, ended):
+    response = client.get(f"/api/v1/runs/{ended}/frames/1.bin")  # a scalar's number
+    assert (response.status_code, response.data) == (204, b"")
+    assert response.headers["Cache-Control"] == "no-store"
+
+
 def test_a_frame_of_the_latest_run_is_not_cached(client, ended):
     """Tomorrow another run is the latest, and has another frame 5."""
     response = client.get("/api/v1/runs/latest/frames/5.bin")
@@ -269,7 +275,6 @@ def test_a_read_only_server_takes_no_commands(writer, root):
         ("runs/nope/head", 404),
         ("runs/nope/since/0", 404),
         ("runs/nope/manifest", 404),
-        ("runs/ID/frames/1.bin", 404),  # a scalar's number
         ("runs/ID/frames/99.bin", 404),
         ("runs/ID/frames/-1.bin", 404),
         ("runs/ID/frames/x.bin", 404),
