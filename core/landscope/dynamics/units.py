@@ -17,7 +17,7 @@ from landscope.derivatives import accumulator
 from landscope.measurements import UnitActivity
 from landscope.objective import Objective
 
-__all__ = ["unit_activity"]
+__all__ = ["NoActivationsError", "unit_activity"]
 
 _UNBOUNDED = ("relu", "leaky_relu", "gelu", "elu", "selu", "celu", "silu", "mish", "softplus", "prelu", "rrelu")
 _BOUNDED = {
@@ -30,6 +30,10 @@ _BOUNDED = {
 }
 _EDGE = 0.01  # share of the range that counts as its end
 _MOSTLY = 0.95  # share of examples and positions at which a saturated unit is there
+
+
+class NoActivationsError(ValueError):
+    """A network without units: it calls no activation function that is known."""
 
 
 def unit_activity(objective: Objective, *, theta: Tensor | None = None, tolerance: float = 0.025) -> UnitActivity:
@@ -50,8 +54,8 @@ def unit_activity(objective: Objective, *, theta: Tensor | None = None, toleranc
         tolerance: Below which share of the layer's mean a unit is dormant.
 
     Raises:
-        ValueError: if no activation function is called, the tolerance is negative, or the objective recomputes
-            batch-norm statistics.
+        NoActivationsError: if no activation function is called.
+        ValueError: if the tolerance is negative, or the objective recomputes batch-norm statistics.
     """
     if tolerance < 0:
         raise ValueError(f"tolerance must not be negative, got {tolerance}")
@@ -67,7 +71,7 @@ def unit_activity(objective: Objective, *, theta: Tensor | None = None, toleranc
             with _calls(objective, seen):
                 objective.function(named, batch)
         if not seen:
-            raise ValueError(
+            raise NoActivationsError(
                 "the network calls none of the activation functions that are known: "
                 f"{', '.join(sorted((*_UNBOUNDED, *_BOUNDED)))}"
             )

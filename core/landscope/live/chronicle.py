@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from landscope.dynamics import Finding, Phase, Series, Timeline, diagnose
+from landscope.dynamics import RULES, Finding, Phase, Series, Timeline, diagnose
 from landscope.live.progress import ProgressLine
 from landscope.runs import RunWriter
 from landscope.runs.retention import spread
@@ -22,14 +22,14 @@ _LOSS_INTERVAL = 0.1
 _FINDING_INTERVAL = 1.0
 # What is found goes on being so for long, and only its numbers change: it is said anew when the run is so much longer.
 _LONGER = 1.01
-_POINTS = 4096  # of each number, kept for findings
+_FEW_POINTS, _POINTS = 64, 4096  # of each number, kept for findings: room at first, and at most
 
 
 class _Curve:
     """A number over the steps, thinned as a run's scalars are (`spread`), but sooner."""
 
     def __init__(self) -> None:
-        self._steps, self._values = np.empty(_POINTS, dtype=np.int64), np.empty(_POINTS)
+        self._steps, self._values = np.empty(_FEW_POINTS, dtype=np.int64), np.empty(_FEW_POINTS)
         self._length = 0
 
     def append(self, step: int, value: float) -> None:
@@ -37,6 +37,8 @@ class _Curve:
             kept = spread(self._steps, _POINTS // 2)
             self._length = len(kept)
             self._steps[: self._length], self._values[: self._length] = self._steps[kept], self._values[kept]
+        elif self._length == len(self._steps):
+            self._steps, self._values = np.tile(self._steps, 2), np.tile(self._values, 2)
         self._steps[self._length], self._values[self._length] = step, value
         self._length += 1
 
@@ -106,17 +108,28 @@ class Chronicle:
         """Whether `say` was last called long enough ago."""
         return now - self._said > _LOSS_INTERVAL
 
-    def say(self, step: int, overhead: float | None, *, last: bool = False) -> None:
-        """Brings the losses of single steps, the finding and the progress line up to date.
+    def say(
+        self,
+        step: int,
+        overhead: float | None,
+        every_step: Iterable[tuple[int, Mapping[str, float]]] = (),
+        *,
+        last: bool = False,
+    ) -> None:
+        """Brings the numbers of single steps, the finding and the progress line up to date.
 
         Args:
             step: The present one.
             overhead: Seconds of measuring for each second of training, once there was training.
+            every_step: What was measured of every step since the last time, beside its loss.
             last: Whether nothing more will be said.
         """
         self._said = time.perf_counter()
-        for at, loss in self._read_losses():
-            self.record(at, {"step/loss": loss})
+        numbers = {at: {"step/loss": loss} for at, loss in self._read_losses()}
+        for at, measured in every_step:
+            numbers.setdefault(at, {}).update(measured)
+        for at in sorted(numbers):
+            self.record(at, numbers[at])
         share = {} if overhead is None else {"overhead/share": overhead}
         if last or self._said - self._found_at > _FINDING_INTERVAL:
             self._found_at = self._said
@@ -127,9 +140,11 @@ class Chronicle:
             latest = {name: curve.series.last for name, curve in self._history.items()}
             self._progress.show(step, self._total_steps, latest | share)
 
-    def end(self, step: int, overhead: float | None) -> None:
+    def end(
+        self, step: int, overhead: float | None, every_step: Iterable[tuple[int, Mapping[str, float]]] = ()
+    ) -> None:
         """Says all that is still to be said, and leaves the last line standing."""
-        self.say(step, overhead, last=True)
+        self.say(step, overhead, every_step, last=True)
         if self._progress is not None:
             self._progress.end(self._timeline.phases)
             self._progress = None
@@ -156,4 +171,9 @@ class Chronicle:
 
 
 def _told(phase: Phase) -> dict[str, Any]:
-    return {"kind": phase.finding.kind, "begins": phase.begins, "evidence": list(phase.finding.evidence)}
+    """With a beginning go the words of the rule by which it was found, as they were then."""
+    told = {"kind": phase.finding.kind, "begins": phase.begins, "evidence": list(phase.finding.evidence)}
+    rule = next((rule for rule in RULES if rule.kind == phase.finding.kind), None)
+    if rule is None or not phase.begins:
+        return told
+    return told | {name: getattr(rule, name) for name in ("title", "criterion", "meaning", "caution", "sources")}

@@ -12,6 +12,18 @@ from torch import Tensor
 from landscope import curvature, embedding, landscape
 from landscope.dynamics import norms
 from landscope.landscape.cuts import Cut
+from landscope.live.dynamics_probes import (
+    ExampleFrames,
+    OutputFrames,
+    class_conflict,
+    example_mixture,
+    gradients,
+    loss_ahead,
+    plasticity,
+    reliability,
+    units,
+    weights,
+)
 from landscope.live.feature_probes import StepSimilarity, layer_similarity, pictured, pictured_by_umap
 from landscope.live.kernel_probes import Linearised, TangentKernel
 from landscope.live.schedule import Every, next_due
@@ -76,6 +88,16 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("similarity/layers", layer_similarity, weight=0.1, gradients=3),
         Probe("similarity/steps", StepSimilarity(), weight=0.1, gradients=2),
         Probe("examples", _examples, weight=0.05, gradients=1),
+        Probe("examples/history", ExampleFrames(), weight=0.2, gradients=1),
+        Probe("examples/mixture", example_mixture, weight=0.05, gradients=1),
+        Probe("outputs/calibration", reliability, weight=0.1, gradients=2),
+        Probe("outputs/change", OutputFrames(), weight=0.1, gradients=2),
+        Probe("forecast", loss_ahead, weight=0.05, gradients=1, every="log"),
+        Probe("gradients", gradients, weight=0.3, gradients=4),
+        Probe("gradients/conflict", class_conflict, weight=0.1, gradients=4),
+        Probe("weights", weights, weight=0.1, gradients=2),
+        Probe("units", units, weight=0.1, gradients=2),
+        Probe("plasticity", plasticity, weight=0.2, gradients=40, every="log"),
         Probe("ntk", TangentKernel(), weight=0.8, gradients=40),
         Probe("linearised", Linearised(), weight=0.3, gradients=8),
         Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30, background=True),

@@ -21,6 +21,7 @@ from landscope.live.budget import FIRST_PICTURE, Budget
 from landscope.live.chronicle import Chronicle
 from landscope.live.control import Control
 from landscope.live.minibatches import Batches
+from landscope.live.monitoring import Monitoring
 from landscope.live.notebook import Inline, cell, page_of
 from landscope.live.preparation import FEWEST, affordable, collected, described, gradient_seconds, tight_examples
 from landscope.live.probes import Probe, Watched, default_probes
@@ -140,7 +141,18 @@ def watch(
     )
     shown = bool(os.environ.get("LANDSCOPE_PROGRESS")) if progress is None else progress
     line = ProgressLine() if shown else None
-    return Scope(watched, writer, probes, budget, total_steps, line, background, gradient_seconds=seconds)
+    size = getattr(train, "batch_size", None)  # a DataLoader's
+    return Scope(
+        watched,
+        writer,
+        probes,
+        budget,
+        total_steps,
+        line,
+        background,
+        gradient_seconds=seconds,
+        batch_size=size if isinstance(size, int) else None,
+    )
 
 
 class Scope:
@@ -161,12 +173,15 @@ class Scope:
         background: bool = True,
         *,
         gradient_seconds: float,
+        batch_size: int | None = None,
     ) -> None:
         self._watched = watched
         self._writer = writer
         self._budget = budget
         self._total_steps = total_steps
         self._chronicle = Chronicle(writer, total_steps, progress)
+        self._monitoring = Monitoring(watched)
+        self._batch_size = batch_size
         self._background = background
         self._runner = Runner(watched, probes, budget, writer, self._chronicle, background=background)
         self._control = Control(
@@ -195,6 +210,18 @@ class Scope:
     def step_number(self) -> int:
         """Optimiser steps taken so far."""
         return self._watched.step
+
+    @property
+    def batch_size(self) -> int | None:
+        """Examples in a step, where that is known: of `batches`, of a DataLoader, or as a loop has set it here."""
+        batches = self._control.knobs.batches
+        return self._batch_size if batches is None else batches.batch_size
+
+    @batch_size.setter
+    def batch_size(self, examples: int) -> None:
+        if self._control.knobs.batches is not None:
+            raise ValueError("batches are drawn by scope.batches(); set the batch_size of what it returned")
+        self._batch_size = examples
 
     @property
     def path(self) -> Path:
@@ -365,6 +392,7 @@ class Scope:
         atexit.unregister(self._flush)
         atexit.register(self._flush)  # again, as what was registered last runs first: before the writer closes
         self._watched.rewind(parent.step)
+        self._monitoring = Monitoring(self._watched)
         probes = self._runner.probes
         for probe in probes:
             if hasattr(probe.measure, "rewound"):
@@ -390,6 +418,7 @@ class Scope:
             self._chronicle.loss(self._watched.step, loss)
         if self._alterations.reformed():
             self._renew()
+        self._monitoring.step()
         self._remember()
         with self._control.effective():
             self._runner.run_due(self._training_seconds, entered)
@@ -403,6 +432,7 @@ class Scope:
         """Goes on with the model as it is by now."""
         self._runner.restart()
         added = self._watched.renew()
+        self._monitoring.renew()
         if added:
             more = f" and {len(added) - 1} more" if len(added) > 1 else ""
             text = f"{added[0]}{more} can be trained from here on, and are measured with the rest"
@@ -430,12 +460,12 @@ class Scope:
         return self._budget.spent - self._runner.slowed
 
     def _say(self) -> None:
-        self._chronicle.say(self._watched.step, self._known_overhead())
+        self._chronicle.say(self._watched.step, self._known_overhead(), self._monitoring.read(self.batch_size))
 
     def _flush(self) -> None:
         if os.getpid() == self._process:
             self._runner.end()
-            self._chronicle.end(self._watched.step, self._known_overhead())
+            self._chronicle.end(self._watched.step, self._known_overhead(), self._monitoring.read(self.batch_size))
 
     def _known_overhead(self) -> float | None:
         return self.overhead if self._training_seconds > 0 else None

@@ -101,6 +101,8 @@ class ExampleHistory(Measurement):
         learned: (N,) step of the frame since which it has been right in every one; -1 while it is wrong.
         confidences: (N,) mean probability of the label over the frames.
         variability: (N,) its standard deviation.
+        positions: (N,) of the examples among `available` ones, where they are a sample of these; None of all in order.
+        available: How many there were to choose from; 0 where nobody said.
     """
 
     kind: ClassVar[str] = "example-history"
@@ -115,6 +117,8 @@ class ExampleHistory(Measurement):
     learned: np.ndarray
     confidences: np.ndarray
     variability: np.ndarray
+    positions: np.ndarray | None = None
+    available: int = 0
 
     def hardest(self, count: int) -> np.ndarray:
         """(count,) positions of the examples with the least area under the margin, least first."""

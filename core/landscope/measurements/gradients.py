@@ -71,12 +71,13 @@ class GradientStatistics(Measurement):
         return 1 / (1 + self.critical_batch_size / batch_size)
 
     def scalars(self) -> dict[str, float]:
-        """Norm, covariance trace, signal-to-noise, noise scale and direction variance of single examples' gradients."""
+        """Norm, covariance trace, signal-to-noise, noise scale with its error, and direction variance of gradients."""
         lines = {
             "norm": float(self.norms[0, 0]),
             "trace": float(self.traces[0, 0]),
             "signal_to_noise": float(self.signal_to_noise[0, 0]),
             "noise_scale": self.critical_batch_size,
+            "noise_scale_error": float(self.noise_scale_errors[0, 0]),
         }
         if len(self.direction_variances):
             lines["direction_variance"] = float(self.direction_variances[0])

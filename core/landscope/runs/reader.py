@@ -250,7 +250,11 @@ class Run:
         return self.events("finding")
 
     def phases(self) -> list[Event]:
-        """States of the training that began or ended, oldest first; `data` has "kind", "begins" and "evidence"."""
+        """States of the training that began or ended, oldest first; `data` has "kind", "begins" and "evidence".
+
+        With a beginning come the words of the rule that found it: "title", "criterion", "meaning", "caution" and
+        "sources".
+        """
         return self.events("phase")
 
     def send(self, kind: str, **params: Any) -> int:

@@ -85,7 +85,8 @@ def test_everything_promised_is_recorded(watched):
     assert {frame.name for frame in run.frames()} >= {
         "slice/random", "slice/trajectory", "density", "ntk", "embedding", "sharpness", "snapshot",
         "sharpness/measures", "quadratic", "embedding/umap", "geometry", "examples",
-        "similarity/layers", "similarity/steps",
+        "similarity/layers", "similarity/steps", "gradients", "gradients/conflict", "weights", "units", "plasticity",
+        "examples/history", "examples/mixture", "outputs/calibration", "outputs/change",
     }  # fmt: skip
     assert set(run.scalar_names()) >= {
         "train/loss", "test/loss", "train/accuracy", "test/accuracy", "step/loss", "norm/gradient", "norm/weights",
@@ -94,6 +95,7 @@ def test_everything_promised_is_recorded(watched):
         "sharpness/stderr", "sharpness/measures/sam", "sharpness/measures/trace",
         "sharpness/measures/share_of_the_stability_limit", "quadratic/radius.gradient",
         "embedding/umap/displacement", "geometry/nc1", "geometry/effective_rank", "geometry/uniformity",
+        "step/gradient_norm", "step/update_ratio", "step/update_cosine", "gradients/trace", "plasticity/loss",
     }  # fmt: skip
     assert not run.events("probe-off")
     assert run.manifest.config["optimizer"]["momentum"] == 0.9
