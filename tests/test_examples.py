@@ -19,6 +19,7 @@ STEPS = {
     "compiled": [28, 28],
     "resume": [40, 80],
     "nano_gpt": [60],
+    "notebook": [29],
 }
 FRAMEWORKS = {"with_accelerate", "with_ignite", "with_lightning", "with_transformers"}
 
@@ -26,7 +27,7 @@ FRAMEWORKS = {"with_accelerate", "with_ignite", "with_lightning", "with_transfor
 @pytest.fixture
 def quick(monkeypatch, tmp_path):
     """Few measurements, and a compiler that does nothing."""
-    few = [probe for probe in default_probes() if probe.name in ("evaluate", "sharpness", "embedding")]
+    few = [probe for probe in default_probes() if probe.name in ("evaluate", "sharpness", "slice/random")]
     monkeypatch.setattr("landscope.live.scope.default_probes", lambda: few)
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     monkeypatch.chdir(tmp_path)
