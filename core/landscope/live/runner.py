@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ __all__ = ["Runner"]
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.005  # seconds after which something may have become affordable where nothing was
 _PATIENCE = 10.0  # seconds for which a picture of earlier weights may sharpen before a new one is begun
 
 
@@ -86,7 +88,7 @@ class Runner:
         self._due: dict[str, float] = {name: 0 for name, probe in self._probes.items() if probe.every != "asked"}
         self._found: dict[str, Mapping[str, float]] = {}  # the last numbers of each
         self._halves: dict[str, dict[str, Any]] = {}  # the fewer examples of what ran out of memory
-        self._training = 0.0
+        self._training = self._next_look = self._next_step = 0.0
         self._pace = Pace()
         self._placements = {probe.name: Placement() for probe in probes if background and probe.background}
         self._replicator: Replicator | None = None
@@ -103,17 +105,30 @@ class Runner:
             while not self._run(name):
                 pass
 
-    def run_due(self, training: float, now: float) -> None:
-        """Runs what is due and affordable after `training` seconds of training, `now` on a monotonic clock."""
+    def wants(self, training: float, now: float) -> bool:
+        """Whether there may be something to run: told at every step, and little work.
+
+        Args:
+            training: Seconds of training so far.
+            now: The time on a monotonic clock.
+        """
         self._pace.add(training - self._training, beside=self._aside is not None)
         self._training = training
+        return now >= self._next_look or self._watched.step >= self._next_step or self._aside is not None
+
+    def run_due(self, now: float) -> None:
+        """Runs what is due and affordable, `now` on a monotonic clock."""
         self._collect()
-        due = [name for name, step in self._due.items() if step <= self._watched.step or name in self._underway]
-        for name in self._budget.affordable(training - self.slowed, now, due):
+        step = self._watched.step
+        due = [name for name, at in self._due.items() if at <= step or name in self._underway]
+        affordable = self._budget.affordable(self._training - self.slowed, now, due)
+        for name in affordable:
             if name not in self._underway and self._in_background(name):
                 self._begin_aside(name)
             else:
                 self._run(name)
+        self._next_look = now if affordable else now + _LOOK
+        self._next_step = min((at for at in self._due.values() if at > step), default=math.inf)
 
     def end(self) -> None:
         """Ends what runs in the background."""

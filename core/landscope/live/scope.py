@@ -420,8 +420,9 @@ class Scope:
             self._renew()
         self._monitoring.step()
         self._remember()
-        with self._control.effective():
-            self._runner.run_due(self._training_seconds, entered)
+        if self._runner.wants(self._training_seconds, entered):
+            with self._control.effective():
+                self._runner.run_due(entered)
         self._control.checkpoints.keep_due(self._watched.step, self._training_seconds)
         if self._chronicle.due(entered):
             self._say()
