@@ -43,7 +43,7 @@ class StepMonitor:
 
     `step` belongs after `optimizer.step()` and before gradients are cleared. It reads weights and gradients, and
     changes nothing. It keeps two vectors (P,), the weights and the last update, and needs two more during a call.
-    Gradients that a scaler multiplied are measured as they are then.
+    Gradients that a scaler multiplied are measured as they are then; sparse ones are left out.
 
     Example:
         >>> model = torch.nn.Linear(2, 1)
@@ -89,10 +89,12 @@ class StepMonitor:
         gradients = [p.grad for p in self._parameters if p.grad is not None and not p.grad.is_sparse]
         gradient, weights = self._vector(gradients), self._vector(self._parameters)
         update = None if weights is None or self._weights is None else weights - self._weights
-        given = self._unknown if loss is None else torch.as_tensor(loss, dtype=torch.float32, device=self._device)
+        if not isinstance(loss, Tensor):  # filled in on the device, which need not be waited for
+            loss = torch.full((), torch.nan if loss is None else loss, device=self._device)
+        given = loss.to(self._device, torch.float32).reshape(())
         square, before = self._product(update, update), self._square
         products = self._product(gradient, gradient), self._product(weights, weights), square
-        row = torch.stack([given.reshape(()), *products, self._product(update, self._update), before])
+        row = torch.stack([given, *products, self._product(update, self._update), before])
         self._weights, self._update, self._square = weights, update, square
         self.steps += 1
         self._rows.append(row)
