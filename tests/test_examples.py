@@ -28,7 +28,7 @@ FRAMEWORKS = {"with_accelerate", "with_ignite", "with_lightning", "with_transfor
 def quick(monkeypatch, tmp_path):
     """Few measurements, and a compiler that does nothing."""
     few = [probe for probe in default_probes() if probe.name in ("evaluate", "sharpness", "slice/random")]
-    monkeypatch.setattr("landscope.live.scope.default_probes", lambda: few)
+    monkeypatch.setattr("landscope.live.attachment.default_probes", lambda: few)
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LANDSCOPE_RUNS", str(tmp_path))

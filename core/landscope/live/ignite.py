@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from landscope.evaluation import Loss
-from landscope.live.scope import Scope, watch
+from landscope.live.attachment import watch
+from landscope.live.scope import Scope
 from landscope.optimizers import Optimizers
 
 try:

@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor
 
 from landscope.evaluation import Loss
+from landscope.live.attachment import watch
 from landscope.live.loaders import reread
-from landscope.live.scope import Scope, watch
+from landscope.live.scope import Scope
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from landscope.evaluation import Loss
+from landscope.live.attachment import watch
 from landscope.live.loaders import batched_like, reread
-from landscope.live.scope import Scope, watch
+from landscope.live.scope import Scope
 
 try:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments

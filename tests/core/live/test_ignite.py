@@ -73,7 +73,7 @@ def test_the_page_stops_an_engine_and_an_exception_fails_it(engine, tmp_path):
 
 
 def test_example(engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("landscope.live.scope.default_probes", lambda: PROBES)
+    monkeypatch.setattr("landscope.live.attachment.default_probes", lambda: PROBES)
     monkeypatch.setenv("LANDSCOPE_RUNS", str(tmp_path))
     runpy.run_path(str(Path(__file__).parents[3] / "examples/with_ignite.py"))
     (run,) = list_runs(tmp_path)

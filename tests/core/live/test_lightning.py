@@ -116,7 +116,7 @@ def test_the_page_stops_a_fit_and_an_exception_fails_it(fit):
 
 
 def test_example(lightning, tmp_path, monkeypatch):
-    monkeypatch.setattr("landscope.live.scope.default_probes", lambda: PROBES)
+    monkeypatch.setattr("landscope.live.attachment.default_probes", lambda: PROBES)
     monkeypatch.setenv("LANDSCOPE_RUNS", str(tmp_path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

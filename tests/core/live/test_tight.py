@@ -67,7 +67,7 @@ def test_losses_that_are_of_no_single_example_leave_the_error_out(watched):
 def test_watching_a_slow_model_measures_curvature_on_fewer_examples_unless_asked(
     tmp_path, monkeypatch, examples, expected
 ):
-    monkeypatch.setattr("landscope.live.scope.gradient_seconds", lambda objective: 3.0)
+    monkeypatch.setattr("landscope.live.attachment.gradient_seconds", lambda objective: 3.0)
     seen = []
 
     def look(watched):

@@ -121,7 +121,7 @@ def test_training_goes_on_from_a_checkpoint_and_stops_when_the_page_says_so(trai
 
 @pytest.mark.parametrize(("name", "steps"), [("with_transformers", 24), ("with_accelerate", 15)])
 def test_example(name, steps, transformers, tmp_path, monkeypatch):
-    monkeypatch.setattr("landscope.live.scope.default_probes", lambda: PROBES)
+    monkeypatch.setattr("landscope.live.attachment.default_probes", lambda: PROBES)
     monkeypatch.setenv("LANDSCOPE_RUNS", str(tmp_path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
