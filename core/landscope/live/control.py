@@ -6,8 +6,11 @@ import copy
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from landscope.live.announcement import Announcement
 from landscope.live.checkpoints import Checkpoints
@@ -17,8 +20,9 @@ from landscope.live.knobs import Knobs
 from landscope.live.steered import Steered
 from landscope.live.training_state import TrainingState
 from landscope.live.watched import Watched
+from landscope.measurements import Snapshot
 from landscope.optimizers import as_optimizers
-from landscope.runs import Command, Parent, RunWriter
+from landscope.runs import Command, Parent, RunWriter, open_run
 
 __all__ = ["Control"]
 
@@ -196,9 +200,19 @@ class Control:
         if step in (None, self._watched.step):
             self._jobs.ask(command)
             return
-        _, state = self.checkpoints.load(step)
-        with self.state.weights_of(state):
+        with self.state.weights(self._earlier(step)):
             self._jobs.ask(command, step)
+
+    def _earlier(self, step: Any) -> dict[str, Tensor]:
+        """Parameters and buffers of a checkpoint, or the parameters of a snapshot of a model that has no buffers."""
+        model, layout = self._watched.train.model, self._watched.train.layout
+        if step not in self.checkpoints.steps and isinstance(step, int) and not any(True for _ in model.buffers()):
+            with suppress(KeyError):
+                found = open_run(self._writer.path).measurement("snapshot", step)
+                if isinstance(found, Snapshot) and found.provenance.step == step and found.names == layout.names:
+                    return dict(layout.unflatten(torch.from_numpy(found.theta)))
+        _, state = self.checkpoints.load(step)
+        return {**state["parameters"], **state["buffers"]}
 
     def _rewind(self, command: Command) -> None:
         """Loads a checkpoint and goes on in a branch of the run that it was kept in."""

@@ -80,14 +80,22 @@ class Jobs:
         asked = command.params
         watched = self._watched
         objectives = {"train": watched.focus, "test": watched.held_out}
-        objective = objectives.get(asked.get("objective") or "train")
+        wholes = {"train": watched.train, "test": watched.test}
+        split, examples = asked.get("objective") or "train", asked.get("examples")
+        objective = objectives.get(split) if examples is None else wholes.get(split)
         if objective is None:
             known = ", ".join(name for name, known in objectives.items() if known is not None)
-            raise ValueError(f"objective must be one of {known}, got {asked.get('objective')!r}")
+            raise ValueError(f"objective must be one of {known}, got {split!r}")
+        if examples is not None:
+            objective = objective.sample(examples)
+        if asked.get("steps"):
+            raise ValueError(
+                "a live training is measured at one step at a time; ask for each, or when the run has ended"
+            )
         if len(self._waiting) >= _MOST:
             raise ValueError(f"at most {_MOST} measurements may wait; cancel one, or ask when they are done")
         trajectory = watched.trajectory
-        also = {"test": watched.held_out} if objective is watched.focus and watched.held_out is not None else {}
+        also = {"test": watched.held_out} if split == "train" and watched.held_out is not None else {}
         subject = lab.Subject(
             objective,
             optimizer=watched.optimizer if step is None else None,

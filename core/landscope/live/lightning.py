@@ -62,6 +62,7 @@ class LandscopeCallback(Callback):
             trainer.optimizers,
             **{"total_steps": int(planned) if math.isfinite(planned) else None, "resume": resumed, **self._watching},
         )
+        self.scope.include(*(configured.scheduler for configured in trainer.lr_scheduler_configs))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -54,7 +54,8 @@ class TrainingState:
     @property
     def has_schedule(self) -> bool:
         """Whether a schedule of the learning rate is part of it."""
-        return any(isinstance(thing, LRScheduler | ReduceLROnPlateau) for thing in self.included)
+        inner = (getattr(thing, "scheduler", thing) for thing in self.included)  # of Accelerate's wrapper
+        return any(isinstance(thing, LRScheduler | ReduceLROnPlateau) for thing in inner)
 
     def taken(self, step: int) -> dict[str, Any]:
         """The state now, after `step` steps; made of references, to be saved or copied at once."""
@@ -73,14 +74,7 @@ class TrainingState:
         Raises:
             ValueError: if its tensors, or the number of its other parts, are not those of this training.
         """
-        saved = state["parameters"] | state["buffers"]
-        shapes, own = ({name: tuple(t.shape) for name, t in tensors.items()} for tensors in (saved, self._named()))
-        for name in sorted(shapes.keys() | own.keys()):
-            if shapes.get(name) != own.get(name):
-                raise ValueError(
-                    f"the checkpoint does not fit the model: {name} has shape {shapes.get(name)} there and "
-                    f"{own.get(name)} in training"
-                )
+        self._check_tensors(state["parameters"] | state["buffers"])
         for part, here in (("optimizers", self._optimizers), ("included", self.included)):
             if len(state[part]) != len(here):
                 raise ValueError(f"the checkpoint has {len(state[part])} {part}, and the training {len(here)}")
@@ -100,19 +94,28 @@ class TrainingState:
         _restore_generators(state["generators"])
 
     @contextmanager
-    def weights_of(self, state: dict[str, Any]) -> Iterator[None]:
-        """Within, the model has the parameters and buffers of another state.
+    def weights(self, other: Mapping[str, Tensor]) -> Iterator[None]:
+        """Within, the model has other parameters and buffers: those given by name.
 
         Raises:
-            ValueError: if it is another training's.
+            ValueError: if they are another model's.
         """
-        self.check(state)
         before = {name: tensor.detach().clone() for name, tensor in self._named().items()}
-        self._write(state["parameters"] | state["buffers"])
+        self._check_tensors({**before, **other})
+        self._write({**before, **other})
         try:
             yield
         finally:
             self._write(before)
+
+    def _check_tensors(self, saved: Mapping[str, Tensor]) -> None:
+        shapes, own = ({name: tuple(t.shape) for name, t in tensors.items()} for tensors in (saved, self._named()))
+        for name in sorted(shapes.keys() | own.keys()):
+            if shapes.get(name) != own.get(name):
+                raise ValueError(
+                    f"the checkpoint does not fit the model: {name} has shape {shapes.get(name)} there and "
+                    f"{own.get(name)} in training"
+                )
 
     def _write(self, saved: dict[str, Tensor]) -> None:
         """Between two steps no graph refers to the old values, so torch need not count this as a change of them."""

@@ -58,6 +58,7 @@ class LandscopeCallback(TrainerCallback):
         control: TrainerControl,
         model: nn.Module | None = None,
         optimizer: Any = None,
+        lr_scheduler: Any = None,
         train_dataloader: Any = None,
         **_: Any,
     ) -> None:
@@ -77,6 +78,8 @@ class LandscopeCallback(TrainerCallback):
                 **self._watching,
             },
         )
+        if lr_scheduler is not None:
+            self.scope.include(lr_scheduler)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any

@@ -126,6 +126,21 @@ def test_the_weights_of_a_checkpoint_are_measured_while_training_goes_on(trainin
     assert found.provenance.step == 0
 
 
+def test_the_weights_of_a_snapshot_are_measured_too(training):
+    training.step()
+    there = training.weights()
+    training.step()
+    while 1 not in [frame.step for frame in training.run.frames("snapshot")]:
+        time.sleep(0.01)
+    training.ask("measure", what="trace", step=1, parameters={"budget": 200}, examples=20)
+    training.until("done")
+    found = training.run.measurement("lab/1/trace")
+    objective = training.scope._watched.train.sample(20)
+    assert 1 not in training.scope._control.checkpoints.steps
+    assert found.value == pytest.approx(curvature.trace(objective, budget=200, theta=there).value, rel=1e-5)
+    assert found.provenance.examples == 20
+
+
 def test_it_goes_on_while_the_training_is_paused(training):
     training.ask("pause")
     sent = [threading.Timer(0.3, lambda: training.run.send("measure", what="trace", parameters={"budget": 10}))]
