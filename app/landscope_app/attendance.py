@@ -33,6 +33,7 @@ def attend(
     port: int,
     token: str | None,
     read_only: bool,
+    trust: Sequence[Path],
     open_browser: bool,
 ) -> int:
     """Starts the page, then the training program; serves until interrupted, also after the program has ended.
@@ -44,6 +45,7 @@ def attend(
         port: Port of the page; see `landscope_app.server.bind`.
         token: What a browser must present.
         read_only: Take no commands from the page.
+        trust: Programs that may be run again to measure the finished runs that they made.
         open_browser: Open the page in a browser if there is a display.
 
     Returns:
@@ -51,7 +53,7 @@ def attend(
     """
     runs.mkdir(parents=True, exist_ok=True)
     before = {run.id for run in list_runs(runs)}
-    server = bind(runs, host=host, port=port, token=token, read_only=read_only)
+    server = bind(runs, host=host, port=port, token=token, read_only=read_only, trust=trust)
     print(f"Landscope is on {server.url}", flush=True)
     for ending in _ENDINGS:
         # What nohup ignores stays ignored. SIGINT, which shells ignore for background jobs, does not: the program would

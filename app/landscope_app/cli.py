@@ -59,7 +59,8 @@ def _demo(chosen: argparse.Namespace, settings: Sequence[str]) -> int:
 def _run(chosen: argparse.Namespace, _: Sequence[str]) -> int:
     if not chosen.file.is_file():
         raise ValueError(f"there is no file {chosen.file}")
-    return attend([sys.executable, str(chosen.file), *chosen.arguments], **_serving(chosen))
+    serving = {**_serving(chosen), "trust": [*chosen.trust, chosen.file]}
+    return attend([sys.executable, str(chosen.file), *chosen.arguments], **serving)
 
 
 def _measure(_: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -89,6 +90,7 @@ def _serving(chosen: argparse.Namespace) -> dict[str, object]:
         "port": chosen.port,
         "token": chosen.token,
         "read_only": chosen.read_only,
+        "trust": chosen.trust,
         "open_browser": getattr(chosen, "open", False),
     }
 
@@ -109,6 +111,16 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     )
     page.add_argument("--token", help="what a browser must present; made up where one is needed and none is given")
     page.add_argument("--read-only", action="store_true", help="show runs, but take no commands for them")
+
+    page.add_argument(
+        "--trust",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="a program of yours that may be run again, for its function experiment(), when the page is asked to "
+        "measure a finished run that it made",
+    )
 
     training = argparse.ArgumentParser(add_help=False)
     training.add_argument("--runs", type=Path, default=_default_runs(), help="folder of runs (default: %(default)s)")

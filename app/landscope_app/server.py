@@ -9,7 +9,7 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,10 +17,11 @@ import dash
 import waitress
 from waitress import wasyncore
 
-from landscope_app.api import READ_ONLY, ROOT, api
+from landscope_app.api import READ_ONLY, ROOT, WORKERS, api
 from landscope_app.compression import compress
 from landscope_app.page import build_page
 from landscope_app.security import HEALTH, MAX_BODY_BYTES, is_loopback, secure
+from landscope_app.workers import Workers
 
 __all__ = ["Server", "assets_folder", "bind", "create_server", "serve"]
 
@@ -46,6 +47,7 @@ def create_server(
     token: str | None = None,
     read_only: bool = False,
     embedded: bool = False,
+    trust: Sequence[Path] = (),
     page: Callable[[dash.Dash], None] = build_page,
 ) -> dash.Dash:
     """The application that shows the runs in `root`; its Flask server is `.server`.
@@ -56,6 +58,7 @@ def create_server(
         token: What clients must present; None for no token, on loopback addresses only.
         read_only: Refuse commands to trainers.
         embedded: Let other pages of this machine, such as notebooks, show it in a frame.
+        trust: Users' programs that may be run to measure the finished runs that they made.
         page: Sets the layout and callbacks.
 
     Raises:
@@ -73,6 +76,7 @@ def create_server(
     )
     app.server.config[ROOT] = Path(root).absolute()
     app.server.config[READ_ONLY] = read_only
+    app.server.config[WORKERS] = None if read_only else Workers(Path(root).absolute(), trust)
     compress(app.server)
     secure(app, host=host, token=token, embedded=embedded)
     app.server.register_blueprint(api)
@@ -92,6 +96,7 @@ class Server:
         self.port = int(listener.getsockname()[1])
         self.url = _url(host, self.port, token)
         self._connections: dict[int, Any] = {}
+        self._workers: Workers | None = app.server.config[WORKERS]
         self._waitress = waitress.create_server(
             app.server,
             map=self._connections,
@@ -116,7 +121,9 @@ class Server:
             self._ended.set()
 
     def close(self) -> None:
-        """Stop answering and give the port back; from any thread, and as often as one likes."""
+        """Stop answering, give the port back and end the workers; from any thread, and as often as one likes."""
+        if self._workers is not None:
+            self._workers.close()
         if not self._running:
             self._close_all()
             return
@@ -136,6 +143,7 @@ def bind(
     token: str | None = None,
     read_only: bool = False,
     embedded: bool = False,
+    trust: Sequence[Path] = (),
 ) -> Server:
     """Take a port for the dashboard of `root`: `port`, or the next that is free; any free one when it is 0.
 
@@ -146,27 +154,19 @@ def bind(
     """
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(32)
-    app = create_server(root, host=host, token=token, read_only=read_only, embedded=embedded)
+    app = create_server(root, host=host, token=token, read_only=read_only, embedded=embedded, trust=trust)
     server = Server(app, _listen(host, port), host=host, token=token)
     if port not in (0, server.port):
         logger.warning("port %d is in use: the dashboard is on port %d", port, server.port)
     return server
 
 
-def serve(
-    root: Path,
-    *,
-    host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
-    token: str | None = None,
-    read_only: bool = False,
-    embedded: bool = False,
-) -> None:
-    """Show the runs in `root` until interrupted; prints the address first. Arguments as for `bind`.
+def serve(root: Path, *, embedded: bool = False, **options: Any) -> None:
+    """Show the runs in `root` until interrupted; prints the address first. Options as for `bind`.
 
     An embedded server ends with its standard input too, which is closed when the process that holds it ends.
     """
-    server = bind(root, host=host, port=port, token=token, read_only=read_only, embedded=embedded)
+    server = bind(root, embedded=embedded, **options)
     print(f"Landscope shows {Path(root).absolute()} on {server.url}", flush=True)
     if embedded:
         threading.Thread(target=_close_with, args=(server, sys.stdin), name="landscope-stdin", daemon=True).start()

@@ -69,9 +69,8 @@ class Workers:
                 process.kill()
 
     def _start(self, run_id: str) -> subprocess.Popen[str]:
-        trust = [argument for path in self._trust for argument in ("--trust", path)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "landscope.worker", str(self._root / run_id), *trust],
+            self._command(run_id),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -82,12 +81,17 @@ class Workers:
         self._processes[run_id] = process
         return process
 
+    def _command(self, run_id: str) -> list[str]:
+        trust = [argument for path in self._trust for argument in ("--trust", path)]
+        return [sys.executable, "-m", "landscope.worker", str(self._root / run_id), *trust]
+
     def _look_after(self, run_id: str, process: subprocess.Popen[str]) -> None:
         """Waits for a worker's end, and starts another as long as that is worth while."""
         starts = 1
         while True:
-            last = self._listen(run_id, process)
-            status = process.wait()
+            with process:
+                last = self._listen(run_id, process)
+            status = process.returncode
             ended = time.monotonic()
             with self._lock:
                 missed = self._woken[run_id] > ended - _LATE

@@ -87,7 +87,7 @@ def test_no_runs_yet(client):
 def test_head(client, ended):
     head = body(client.get(f"/api/v1/runs/{ended}/head"))
     assert head.pop("age") >= 0
-    assert head == {"id": ended, "seq": 6, "step": 3, "total": 10, "status": "finished", "dropped": 0, "worker": None}
+    assert head == {"id": ended, "seq": 6, "step": 3, "total": 10, "status": "finished", "dropped": 0, "worker": ""}
 
 
 def test_an_unchanged_head_is_not_sent_again(client, writer, root):

@@ -60,7 +60,7 @@ class Eigenvalues:
     k: int = parameter(5, "eigenvalues at each end", 1, 200)
     which: str = parameter("largest", "end of the spectrum", choices=("largest", "smallest", "both"))
     operator: str = parameter("hessian", "matrix", choices=_OPERATORS)
-    tolerance: float = parameter(1e-3, "relative error to reach", 1e-10, 0.5)
+    tolerance: float = parameter(1e-3, "relative error to reach", 1e-10, 0.5, scale="log")
     seed: int = parameter(0, "seed", 0, 2**31 - 1)
 
 
@@ -88,7 +88,7 @@ class Trace:
 class Sharpness:
     """Parameters of the sharpness."""
 
-    tolerance: float = parameter(1e-3, "relative error to reach", 1e-10, 0.5)
+    tolerance: float = parameter(1e-3, "relative error to reach", 1e-10, 0.5, scale="log")
     seed: int = parameter(0, "seed", 0, 2**31 - 1)
 
 

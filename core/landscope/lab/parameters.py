@@ -24,6 +24,7 @@ class Parameter:
         low: The least value, of a number.
         high: The greatest.
         unit: Of a number.
+        scale: Of a slider for a number: "linear" or "log".
         choices: The only values, of a word; empty where any text will do.
     """
 
@@ -31,6 +32,7 @@ class Parameter:
     low: float = -math.inf
     high: float = math.inf
     unit: str = ""
+    scale: str = "linear"
     choices: tuple[str, ...] = ()
 
 
@@ -41,10 +43,11 @@ def parameter(
     high: float = math.inf,
     *,
     unit: str = "",
+    scale: str = "linear",
     choices: Sequence[str] = (),
 ) -> Any:
     """A dataclass's field that is a parameter; its type is the default's: bool, int, float or str."""
-    about = Parameter(label, low, high, unit, tuple(choices))
+    about = Parameter(label, low, high, unit, scale, tuple(choices))
     return dataclasses.field(default=default, metadata={"parameter": about})
 
 
@@ -76,6 +79,7 @@ def _described(spec: dataclasses.Field[Any]) -> dict[str, Any]:
         "default": spec.default,
         **bounds,
         **({"unit": about.unit} if about.unit else {}),
+        **({"scale": about.scale} if bounds else {}),
         **({"choices": list(about.choices)} if about.choices else {}),
     }
 

@@ -66,7 +66,8 @@ def _appender(folder: Path, patience: float) -> RunAppender | None:
 
 
 def _end_with_the_server() -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 4096):  # not sys.stdin.read, whose lock would be in the way of an end by itself
+        pass
     os._exit(0)  # what was said is on the disk
 
 

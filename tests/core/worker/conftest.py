@@ -40,8 +40,7 @@ def experiment():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2))
     x, y = torch.randn(24, 4), torch.randn(24, 2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    return landscope.Experiment(model, loss, (x[:16], y[:16]), (x[16:], y[16:]), optimizer)
+    return landscope.Experiment(model, loss, (x[:16], y[:16]), (x[16:], y[16:]))
 
 
 if __name__ == "__main__":

@@ -41,11 +41,12 @@ def last_text(run):
 def test_a_job_measures_the_kept_weights_with_the_optimiser_s_limit(run, program):
     job = ask(run, "sharpness", step=5)
     newest = ask(run, "trace", parameters={"budget": 8})
-    work(run, partial(of_file, program))
+    experiment = of_file(program)
+    experiment = replace(experiment, optimizer=torch.optim.SGD(experiment.model.parameters(), lr=0.1))
+    work(run, lambda: experiment)
     assert states(run, job)[0] == "running"
     assert states(run, job)[-1] == "done"
     found = run.measurement(f"lab/{job}/sharpness")
-    experiment = of_file(program)
     objective = experiment.objective()
     theta = torch.from_numpy(run.measurement("snapshot", step=5).theta)
     expected = curvature.sharpness(objective, experiment.optimizer, theta=theta)
@@ -161,6 +162,20 @@ def test_a_waiting_job_is_cancelled_before_it_begins(run, program):
     work(run, partial(of_file, program))
     assert states(run, waiting) == ["queued", "cancelled"]
     assert not run.frames(f"lab/{waiting}/density")
+
+
+def test_a_job_that_ended_its_process_twice_is_given_up(run, program):
+    job = ask(run, "trace", parameters={"budget": 8})
+    with RunAppender(run.path) as appender:
+        for attempt in (1, 2):
+            data = {"job": job, "what": "trace", "state": "running", "done": 0.0, "attempt": attempt}
+            appender.event(10, "job", "trace is measured", data)
+    following = ask(run, "trace", parameters={"budget": 8})
+    work(run, partial(of_file, program))
+    given_up, *_ = [event.text for event in run.events("job") if event.data["state"] == "failed"]
+    assert "ended the process that measured it 2 times" in given_up
+    assert states(run, job)[-1] == "failed"
+    assert states(run, following)[-1] == "done"
 
 
 def test_a_folder_deleted_meanwhile_ends_it(run, program):
