@@ -1,0 +1,155 @@
+"""How often findings are right: `python -m benchmarks.findings [NAME ...] [--json PATH]`.
+
+Every labelled run is trained anew, measured at fixed steps, and looked at as a live page would. A finding that begins is
+right where the run's label says that it is there, wrong where the label says it is not, and not counted where the label
+leaves it open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.labelled_runs import LABELLED, LabelledRun
+from benchmarks.timing import machine
+from landscope import watch
+from landscope.dynamics import RULES, Series, Timeline
+from landscope.runs import Run
+
+__all__ = ["found_in", "main", "tabulated"]
+
+_LOOKS = 80
+_TOLD = [rule.kind for rule in RULES if rule.kind not in ("learning", "plateau")]
+
+
+def found_in(labelled: LabelledRun) -> dict[str, int]:
+    """The findings that begin in a run, each with the step it is dated to."""
+    with tempfile.TemporaryDirectory() as folder:
+        _train(labelled, Path(folder))
+        (path,) = Path(folder).iterdir()
+        run = Run(path)
+        history = {name: Series(*run.scalars(name)) for name in run.scalar_names()}
+    timeline, first = Timeline(), {}
+    for step in torch.linspace(0, labelled.steps, _LOOKS).round().int().tolist():
+        known = {name: _until(series, step) for name, series in history.items() if series.steps[0] <= step}
+        for phase in timeline.look(known, step):
+            if phase.begins:
+                first.setdefault(phase.finding.kind, phase.step)
+    return first
+
+
+def _until(series: Series, step: int) -> Series:
+    known = series.steps <= step
+    return Series(series.steps[known], series.values[known])
+
+
+def _train(labelled: LabelledRun, runs: Path) -> None:
+    experiment = labelled.build(labelled.seed)
+    inputs, targets = experiment.train
+    order = torch.Generator().manual_seed(labelled.seed)
+    with watch(
+        experiment.model,
+        experiment.loss_fn,
+        train=experiment.train,
+        test=experiment.test,
+        optimizer=experiment.optimizer,
+        overhead=math.inf,
+        examples=256,
+        probes=labelled.schedule(),
+        name=labelled.name,
+        runs=runs,
+        progress=False,
+    ) as scope:
+        for _ in range(labelled.steps):
+            rows = (
+                slice(None)
+                if labelled.batch is None
+                else torch.randperm(len(inputs), generator=order)[: labelled.batch]
+            )
+            experiment.optimizer.zero_grad()
+            loss = experiment.loss_fn(experiment.model(inputs[rows]), targets[rows])
+            loss.backward()
+            experiment.optimizer.step()
+            if experiment.schedule is not None:
+                experiment.schedule.step()
+            scope.step(loss)
+            if not math.isfinite(float(loss)):
+                scope.measure()
+                break
+
+
+def tabulated(results: Sequence[tuple[LabelledRun, dict[str, int]]]) -> list[dict[str, Any]]:
+    """Of every kind of finding: in how many runs it was rightly found, wrongly found, and missed."""
+    right, wrong, missed, quiet = Counter(), Counter(), Counter(), Counter()
+    for labelled, found in results:
+        for kind in _TOLD:
+            if kind in labelled.present:
+                (right if kind in found else missed)[kind] += 1
+            elif kind not in labelled.allowed:
+                (wrong if kind in found else quiet)[kind] += 1
+    return [
+        {
+            "finding": kind,
+            "right": right[kind],
+            "wrong": wrong[kind],
+            "missed": missed[kind],
+            "quiet": quiet[kind],
+            "precision": right[kind] / (right[kind] + wrong[kind]) if right[kind] + wrong[kind] else None,
+            "recall": right[kind] / (right[kind] + missed[kind]) if right[kind] + missed[kind] else None,
+        }
+        for kind in _TOLD
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Trains the labelled runs and prints what was found in each, and the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.findings", description="How often findings are right.")
+    names = sorted({labelled.name for labelled in LABELLED})
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {'; '.join(names)}; all by default")
+    parser.add_argument("--seeds", type=int, help="at most so many of each")
+    parser.add_argument("--json", type=Path, help="file to write the table and the runs to")
+    chosen = parser.parse_args(arguments)
+    unknown = sorted(set(chosen.names) - set(names))
+    if unknown:
+        parser.error(f"there is no labelled run {', '.join(unknown)}")
+    torch.set_num_threads(1)
+    results, rows = [], []
+    for labelled in LABELLED:
+        if (chosen.names and labelled.name not in chosen.names) or (
+            chosen.seeds is not None and labelled.seed >= chosen.seeds
+        ):
+            continue
+        began = time.process_time()
+        found = found_in(labelled)
+        seconds = time.process_time() - began
+        results.append((labelled, found))
+        missed = sorted(labelled.present - set(found))
+        wrong = sorted(set(found) - labelled.present - labelled.allowed)
+        rows.append({"run": labelled.name, "seed": labelled.seed, "found": found, "missed": missed, "wrong": wrong})
+        verdict = " ".join(
+            filter(None, ["missed " + ", ".join(missed) if missed else "", f"WRONG {wrong}" if wrong else ""])
+        )
+        print(f"{labelled.name:<26} {labelled.seed}  {seconds:5.1f} s  {verdict or 'right':<30} {found}", flush=True)
+    table = tabulated(results)
+    print()
+    print("".join(text.ljust(width) for text, width in zip(table[0], (22, 7, 7, 8, 7, 11, 8), strict=True)))
+    for row in table:
+        cells = ("-" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v) for v in row.values())
+        print("".join(text.ljust(width) for text, width in zip(cells, (22, 7, 7, 8, 7, 11, 8), strict=True)))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps({"machine": machine("cpu"), "table": table, "runs": rows}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
