@@ -1,8 +1,8 @@
 """How often findings are right: `python -m benchmarks.findings [NAME ...] [--json PATH]`.
 
-Every labelled run is trained anew, measured at fixed steps, and looked at as a live page would. A finding that begins is
-right where the run's label says that it is there, wrong where the label says it is not, and not counted where the label
-leaves it open.
+Every labelled run is trained anew, measured at fixed steps, and looked at as a live page would. A finding that begins
+is right where the run's label says that it is there, wrong where the label says it is not, and not counted where the
+label leaves it open.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _train(labelled: LabelledRun, runs: Path) -> None:
             if experiment.schedule is not None:
                 experiment.schedule.step()
             scope.step(loss)
-            if not math.isfinite(float(loss)):
+            if not math.isfinite(loss.item()):
                 scope.measure()
                 break
 
@@ -111,6 +111,10 @@ def tabulated(results: Sequence[tuple[LabelledRun, dict[str, int]]]) -> list[dic
     ]
 
 
+def _mistakes(labelled: LabelledRun, found: dict[str, int]) -> tuple[list[str], list[str]]:
+    return sorted(labelled.present - set(found)), sorted(set(found) - labelled.present - labelled.allowed)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains the labelled runs and prints what was found in each, and the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.findings", description="How often findings are right.")
@@ -123,23 +127,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no labelled run {', '.join(unknown)}")
     torch.set_num_threads(1)
-    results, rows = [], []
-    for labelled in LABELLED:
-        if (chosen.names and labelled.name not in chosen.names) or (
-            chosen.seeds is not None and labelled.seed >= chosen.seeds
-        ):
-            continue
+    runs = [run for run in LABELLED if not chosen.names or run.name in chosen.names]
+    results = []
+    for labelled in runs if chosen.seeds is None else [run for run in runs if run.seed < chosen.seeds]:
         began = time.process_time()
         found = found_in(labelled)
-        seconds = time.process_time() - began
         results.append((labelled, found))
-        missed = sorted(labelled.present - set(found))
-        wrong = sorted(set(found) - labelled.present - labelled.allowed)
-        rows.append({"run": labelled.name, "seed": labelled.seed, "found": found, "missed": missed, "wrong": wrong})
-        verdict = " ".join(
-            filter(None, ["missed " + ", ".join(missed) if missed else "", f"WRONG {wrong}" if wrong else ""])
+        missed, wrong = _mistakes(labelled, found)
+        verdict = f"missed {missed}, wrong {wrong}" if missed or wrong else "right"
+        print(
+            f"{labelled.name:<26} {labelled.seed}  {time.process_time() - began:5.1f} s  {verdict}  {found}", flush=True
         )
-        print(f"{labelled.name:<26} {labelled.seed}  {seconds:5.1f} s  {verdict or 'right':<30} {found}", flush=True)
     table = tabulated(results)
     print()
     print("".join(text.ljust(width) for text, width in zip(table[0], (22, 7, 7, 8, 7, 11, 8), strict=True)))
@@ -147,6 +145,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cells = ("-" if v is None else f"{v:.2f}" if isinstance(v, float) else str(v) for v in row.values())
         print("".join(text.ljust(width) for text, width in zip(cells, (22, 7, 7, 8, 7, 11, 8), strict=True)))
     if chosen.json is not None:
+        rows = [
+            {"run": run.name, "seed": run.seed, "found": found}
+            | dict(zip(("missed", "wrong"), _mistakes(run, found), strict=True))
+            for run, found in results
+        ]
         chosen.json.write_text(json.dumps({"machine": machine("cpu"), "table": table, "runs": rows}, indent=1) + "\n")
     return 0
 

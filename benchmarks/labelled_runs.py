@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +22,6 @@ from landscope.recipes import grokking
 
 __all__ = ["LABELLED", "LabelledRun"]
 
-_USUAL = {probe.name: probe for probe in default_probes()}
-_SEEDS = 3
-
 
 @dataclass(frozen=True)
 class LabelledRun:
@@ -36,7 +35,8 @@ class LabelledRun:
         every: Steps between two measurements.
         present: Kinds of findings that must begin.
         allowed: Kinds that may, or need not.
-        probes: What is measured, beside losses and accuracies.
+        usual: Names of the default probes that measure it, beside losses and accuracies.
+        probes: Others.
         batch: Examples of a step; all of them by default.
     """
 
@@ -47,16 +47,14 @@ class LabelledRun:
     every: int
     present: frozenset[str]
     allowed: frozenset[str] = frozenset()
+    usual: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = field(default=(), repr=False)
     batch: int | None = None
 
     def schedule(self) -> list[Probe]:
-        """Its probes, each every so many steps."""
-        return [replace(probe, every=self.every) for probe in (_USUAL["evaluate"], *self.probes)]
-
-
-def _usual(*names: str) -> tuple[Probe, ...]:
-    return tuple(_USUAL[name] for name in names)
+        """Its probes, each every so many steps. They are made anew: some remember the run they began with."""
+        chosen = [probe for probe in default_probes() if probe.name in ("evaluate", *self.usual)]
+        return [replace(probe, every=self.every) for probe in (*chosen, *self.probes)]
 
 
 def _digits_cnn(seed: int, *, lr: float, loss: Callable[[Tensor, Tensor], Tensor]) -> Experiment:
@@ -80,7 +78,7 @@ def _tokens(watched: Watched) -> Result:
 
 def _mlp(*widths: int, activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Flatten()]
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in itertools.pairwise(widths):
         layers += [nn.Linear(before, after), activation()]
     return nn.Sequential(*layers[:-1])
 
@@ -94,6 +92,7 @@ def _digits_mlp(
     lr: float = 1e-3,
     sgd: bool = False,
     tail: bool = False,
+    squared: bool = False,
 ) -> Experiment:
     """Cross-entropy on digits; a share `noise` of the labels drawn anew, or classes ever rarer (`tail`)."""
     torch.manual_seed(seed)
@@ -112,7 +111,8 @@ def _digits_mlp(
     optimizer: torch.optim.Optimizer = (
         torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9) if sgd else torch.optim.Adam(model.parameters(), lr=lr)
     )
-    return Experiment(model, nn.CrossEntropyLoss(), (images, labels), test, optimizer)
+    loss = digits_recipe.squared_error if squared else nn.CrossEntropyLoss()
+    return Experiment(model, loss, (images, labels), test, optimizer)
 
 
 class _Scaled(nn.Module):
@@ -131,11 +131,11 @@ class _Scaled(nn.Module):
         return self.alpha * (self.network(x) - self.start(x))
 
 
-def _scaled(seed: int, *, alpha: float) -> Experiment:
+def _scaled(seed: int, *, alpha: float, rate: float = 0.03) -> Experiment:
     torch.manual_seed(seed)
     train, test = digits_recipe.digits(200, seed)
     model = _Scaled(alpha)
-    optimizer = torch.optim.SGD(model.network.parameters(), lr=0.3 / alpha**2 if alpha > 1 else 0.3 / alpha)
+    optimizer = torch.optim.SGD(model.network.parameters(), lr=rate / alpha**2)
     return Experiment(model, digits_recipe.squared_error, train, test, optimizer)
 
 
@@ -188,117 +188,84 @@ def _noise_at(batch: int | None) -> tuple[Probe, ...]:
     return Probe("batch", size), Probe("gradients", lambda watched: gradient_statistics(watched.focus, 200))
 
 
-_CE = nn.CrossEntropyLoss()
-_SHARP = _usual("sharpness")
-_GROK = (*_usual("norms", "ntk"), Probe("tokens", _tokens))
-_FEATURES = _usual("geometry")
-_REGIME = _usual("ntk", "linearised")
+_ERROR = digits_recipe.squared_error
+_FLAT = {"sharpening", "slack"}
+_OVERSHOT = {"edge-of-stability", "unstable", "catapult", "sharpening"}
+_TOKENS = (Probe("tokens", _tokens),)
+_BY_CLASS = (Probe("classes", _classes),)
+_EDGE = {"sharpening", "edge-of-stability"}
 
-_LATER = frozenset({"edge-of-stability", "unstable", "catapult", "sharpening"})
-_GROUPS: tuple[tuple[LabelledRun, int], ...] = tuple(
-    (LabelledRun(name, 0, build, steps, every, frozenset(present), frozenset(allowed), probes, batch), seeds)
-    for name, build, steps, every, present, allowed, probes, batch, seeds in (
-        (
-            "digits at the edge",
-            partial(_digits_cnn, lr=0.2, loss=digits_recipe.squared_error),
-            700,
-            10,
-            {"sharpening", "edge-of-stability"},
-            {"unstable", "catapult"},
-            _SHARP,
-            None,
-            4,
-        ),
-        (
-            "digits, rate of a tenth",
-            partial(_digits_cnn, lr=0.02, loss=digits_recipe.squared_error),
-            400,
-            10,
-            {"slack"},
-            {"sharpening"},
-            _SHARP,
-            None,
-            _SEEDS,
-        ),
-        ("digits, cross-entropy", partial(_digits_cnn, lr=0.3, loss=_CE), 400, 10, {}, {"sharpening"}, _SHARP, None, 3),
-        (
-            "digits, rate too high",
-            partial(_digits_cnn, lr=60.0, loss=digits_recipe.squared_error),
-            60,
-            2,
-            {"diverged"},
-            {"diverging", *_LATER},
-            _SHARP,
-            None,
-            _SEEDS,
-        ),
-        ("thrown", partial(_thrown, factor=3.0), 80, 1, {"catapult"}, {"unstable", "slack"}, _SHARP, None, _SEEDS),
-        ("not thrown", partial(_thrown, factor=1.0), 80, 1, {}, {"slack"}, _SHARP, None, _SEEDS),
-        (
-            "grokking",
-            _grokking,
-            4000,
-            50,
-            {"memorised", "about-to-grok", "grokking", "grokked"},
-            {},
-            _GROK,
-            None,
-            4,
-        ),
-        ("no weight decay", partial(_grokking, decay=0.0), 2500, 50, {"memorised"}, {}, _GROK, None, _SEEDS),
-        ("random sums", partial(_grokking, shuffled=True), 2500, 50, {"memorised"}, {}, _GROK, None, _SEEDS),
-        (
-            "wrong labels",
-            partial(_digits_mlp, noise=0.4, widths=(64, 256, 10)),
-            500,
-            10,
-            {"label-noise"},
-            {"memorised"},
-            (),
-            None,
-            _SEEDS,
-        ),
-        ("right labels", partial(_digits_mlp, widths=(64, 256, 10)), 500, 10, {}, {}, (), None, _SEEDS),
-        ("lazy", partial(_scaled, alpha=30.0), 300, 20, {"lazy"}, {}, _REGIME, None, _SEEDS),
-        ("rich", partial(_scaled, alpha=0.1), 600, 40, {"rich"}, {}, _REGIME, None, _SEEDS),
-        (
-            "trained on after fitting",
-            partial(_digits_mlp, widths=(64, 128, 64, 10), lr=0.05, sgd=True),
-            600,
-            20,
-            {"neural-collapse"},
-            {},
-            _FEATURES,
-            None,
-            _SEEDS,
-        ),
-        (
-            "ended before fitting",
-            partial(_digits_mlp, widths=(64, 128, 64, 10), lr=0.005, sgd=True),
-            60,
-            4,
-            {},
-            {},
-            _FEATURES,
-            None,
-            2,
-        ),
-        ("bottleneck", partial(_bottleneck, width=2), 200, 10, {"dimensional-collapse"}, {}, _FEATURES, None, _SEEDS),
-        ("no bottleneck", partial(_bottleneck, width=48), 200, 10, {}, {"neural-collapse"}, _FEATURES, None, 2),
-        (
-            "small batches",
-            partial(_digits_mlp, lr=0.01, sgd=True),
-            600,
-            30,
-            {"gradient-noise"},
-            {},
-            _noise_at(4),
-            4,
-            2,
-        ),
-        ("all at once", partial(_digits_mlp, lr=0.05, sgd=True), 200, 10, {}, {}, _noise_at(None), None, 2),
-    )
+
+def _run(
+    seeds: int,
+    name: str,
+    build: Callable[[int], Experiment],
+    steps: int,
+    every: int,
+    present: Set[str] = frozenset(),
+    allowed: Set[str] = frozenset(),
+    **rest: Any,
+) -> tuple[LabelledRun, ...]:
+    run = LabelledRun(name, 0, build, steps, every, frozenset(present), frozenset(allowed), **rest)
+    return tuple(replace(run, seed=seed) for seed in range(seeds))
+
+
+def _sharpness(seeds: int, *what: Any) -> tuple[LabelledRun, ...]:
+    return _run(seeds, *what, usual=("sharpness",))
+
+
+def _tokens_of(seeds: int, *what: Any) -> tuple[LabelledRun, ...]:
+    return _run(seeds, *what, usual=("norms", "ntk"), probes=_TOKENS)
+
+
+def _regime(seeds: int, *what: Any) -> tuple[LabelledRun, ...]:
+    return _run(seeds, *what, usual=("ntk", "linearised"))
+
+
+def _features(seeds: int, *what: Any) -> tuple[LabelledRun, ...]:
+    return _run(seeds, *what, usual=("geometry",))
+
+
+_wide = partial(_digits_mlp, widths=(64, 256, 10))
+_deep = partial(_digits_mlp, widths=(64, 256, 256, 10), examples=150, lr=0.05, sgd=True, squared=True)
+_early = partial(_digits_mlp, widths=(64, 128, 64, 10), lr=0.005, sgd=True)
+_small = partial(_digits_mlp, widths=(64, 32, 10), lr=0.05, sgd=True)
+_few = partial(_digits_mlp, lr=0.01, sgd=True)
+_cnn = partial(_digits_cnn, loss=_ERROR)
+_groks = {"memorised", "about-to-grok", "grokking", "grokked"}
+
+LABELLED = (
+    *_sharpness(
+        4, "edge", partial(_cnn, lr=0.2), 700, 10, {"sharpening", "edge-of-stability"}, {"unstable", "catapult"}
+    ),
+    *_sharpness(3, "a tenth of that rate", partial(_cnn, lr=0.02), 400, 10, {"slack"}, {"sharpening"}),
+    *_sharpness(3, "cross-entropy", partial(_digits_cnn, lr=0.3, loss=nn.CrossEntropyLoss()), 400, 10, set(), _FLAT),
+    *_sharpness(3, "rate too high", partial(_cnn, lr=60.0), 60, 2, {"diverged"}, {"diverging", *_OVERSHOT}),
+    *_sharpness(3, "thrown", partial(_thrown, factor=3.0), 80, 1, {"catapult"}, {"unstable", *_FLAT}),
+    *_sharpness(3, "not thrown", partial(_thrown, factor=1.0), 80, 1, set(), _FLAT),
+    *_tokens_of(4, "grokking", _grokking, 4000, 50, _groks),
+    *_tokens_of(3, "no weight decay", partial(_grokking, decay=0.0), 2500, 50, {"memorised"}),
+    *_tokens_of(3, "random sums", partial(_grokking, shuffled=True), 2500, 50, {"memorised"}),
+    *_run(3, "wrong labels", partial(_wide, noise=0.4), 500, 10, {"label-noise"}, {"memorised"}),
+    *_run(3, "right labels", _wide, 500, 10),
+    *_regime(3, "lazy", partial(_scaled, alpha=30.0), 300, 20, {"lazy"}),
+    *_regime(3, "rich", partial(_scaled, alpha=0.1), 800, 40, {"rich"}),
+    *_features(3, "squared error, trained on", _deep, 400, 10, {"neural-collapse"}),
+    *_features(2, "ended before fitting", _early, 60, 4),
+    *_features(3, "bottleneck", partial(_bottleneck, width=2), 200, 10, {"dimensional-collapse"}),
+    *_features(2, "no bottleneck", partial(_bottleneck, width=48), 200, 10),
+    *_run(
+        2,
+        "small batches",
+        partial(_digits_mlp, lr=0.01, sgd=True),
+        600,
+        30,
+        {"gradient-noise"},
+        probes=_noise_at(4),
+        batch=4,
+    ),
+    *_run(2, "all at once", partial(_digits_mlp, lr=0.05, sgd=True), 200, 10, probes=_noise_at(None)),
+    *_run(3, "rare classes", partial(_small, tail=True), 150, 15, {"class-saddle"}, probes=_BY_CLASS),
+    *_run(3, "equal classes", _small, 150, 15, probes=_BY_CLASS),
 )
-
-LABELLED = tuple(replace(run, seed=seed) for run, seeds in _GROUPS for seed in range(seeds))
 """All of them, each with its seed."""

@@ -7,7 +7,6 @@ from landscope.dynamics.every_step import StepMonitor, StepReadings
 from landscope.dynamics.example_gradients import example_grams
 from landscope.dynamics.example_record import ExampleRecord, learning_order
 from landscope.dynamics.example_scores import example_scores
-from landscope.dynamics.findings import Finding, Rule
 from landscope.dynamics.generalisation import gap_change
 from landscope.dynamics.gradient_noise import gradient_statistics, two_batch_estimates
 from landscope.dynamics.groups import by_group
@@ -27,6 +26,7 @@ from landscope.dynamics.schedules import (
 )
 from landscope.dynamics.seeds import seed_bands, seed_variance
 from landscope.dynamics.series import History, Series
+from landscope.dynamics.states import Finding, Rule
 from landscope.dynamics.units import unit_activity
 from landscope.dynamics.updates import update_path
 from landscope.dynamics.weight_matrices import weight_statistics

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from landscope.dynamics.findings import Finding
 from landscope.dynamics.rules import RULES
 from landscope.dynamics.series import History
+from landscope.dynamics.states import Finding
 
 __all__ = ["Phase", "Timeline", "diagnose", "findings"]
 

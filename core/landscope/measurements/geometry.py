@@ -162,11 +162,12 @@ class Geometry(Dimension, Contrast):
     classes: int = 0
 
     def scalars(self) -> dict[str, float]:
-        """Everything that is one number."""
+        """Everything that is one number, and whether the dimension has collapsed, as 0 or 1."""
         names = ("nc1", "nc2_norms", "nc2_angles", "nc3", "nc4", "within", "between")
         collapse = {name: getattr(self, name) for name in names}
         return (
-            Dimension.scalars(self)
+            {"collapsed": float(self.collapsed)}
+            | Dimension.scalars(self)
             | Contrast.scalars(self)
             | {name: value for name, value in collapse.items() if value is not None}
         )

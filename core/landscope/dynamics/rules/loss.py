@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from landscope.dynamics.findings import Finding, Rule
 from landscope.dynamics.series import History, Series
+from landscope.dynamics.states import Finding, Rule
 
 __all__ = ["RULES"]
 
-_EXPLODED = 10.0  # times the loss at the start: noise does not reach that, and no training comes back from it by itself
+_EXPLODED = 25.0  # times the loss at the start: catapults go up twentyfold and come back
 _FLAT = 0.01  # relative change of the loss over a fifth of its readings
 
 
@@ -90,9 +90,9 @@ RULES = (
     Rule(
         "diverging",
         "Diverging",
-        f"The training loss is {_EXPLODED:.0f} times what it was at the start: noise does not reach that.",
+        f"The training loss is {_EXPLODED:.0f} times what it was at the start: catapults rise less, and come back.",
         "The learning rate is too high for the curvature here, or the data of some batch are not what they should be.",
-        "Catapults go up and come back; they stay below this limit as a rule.",
+        "A catapult from far above the threshold may rise as high for a few steps.",
         ("Lewkowycz et al. 2020, The large learning rate phase of deep learning: the catapult mechanism",),
         _diverging,
     ),

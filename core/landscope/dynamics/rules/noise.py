@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from landscope.dynamics.findings import Finding, Rule
 from landscope.dynamics.series import History
+from landscope.dynamics.states import Finding, Rule
 
 __all__ = ["RULES"]
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from landscope.dynamics.findings import Finding, Rule
+import numpy as np
+
 from landscope.dynamics.series import History
+from landscope.dynamics.states import Finding, Rule
 
 __all__ = ["RULES"]
 
 # The kernel has hardly turned, or has turned for good, at these distances 1 - cos from its beginning; what lies between
-# is said of neither. Kernels of finite networks that stay in the lazy regime move by a few hundredths.
-_LAZY, _RICH = 0.05, 0.3
+# is said of neither. They are small, since a part that all examples share makes up most of a kernel and turns little.
+_LAZY, _RICH = 0.01, 0.02
 # A linearised network that errs by less than this share explains the training; by more than the other, it does not.
 _LINEAR, _NONLINEAR = 0.1, 0.5
 # The loss must have fallen to this share before a kernel that stands still says anything.
 _LEARNT = 0.5
 _FITTED = 0.99
-# Share of their value at fitting to which the measures of collapse must have fallen.
-_COLLAPSED = 0.5
-# Negative curvature of a class's loss, as a share of its largest curvature, from which on it is called a saddle.
-_SADDLE = 0.1
+# Shares of their largest value to which NC1, NC2's angles and NC3 must have fallen: fitting alone halves NC1.
+_NC1, _NC2, _NC3 = 0.25, 0.75, 0.5
+# Negative curvature of a class's loss, as a share of its largest curvature, from which on it is called a saddle, and
+# how many times that of the median class it is then, at so many readings in a row: before fitting every class has some.
+_SADDLE, _APART, _READINGS = 0.1, 2.0, 3
 
 
 def _learnt(series: History) -> bool:
@@ -40,8 +43,7 @@ def _lazy(series: History) -> Finding | None:
         return None
     text = (
         f"Lazy: the loss has fallen to {_share(series)} of its start while the tangent kernel turned by only "
-        f"{regime[0]:.1%}, "
-        f"and the network linearised at its start errs by {regime[1]:.1%}: features hardly move."
+        f"{regime[0]:.1%}, and the network linearised at its start errs by {regime[1]:.1%}: features hardly move."
     )
     return Finding("lazy", text, None, ("ntk/drift", "linearised/error", "train/loss"))
 
@@ -64,25 +66,22 @@ def _share(series: History) -> str:
 
 
 def _neural_collapse(series: History) -> Finding | None:
-    accuracy, within = series.get("train/accuracy"), series.get("geometry/nc1")
-    angles, duality = series.get("geometry/nc2_angles"), series.get("geometry/nc3")
-    if accuracy is None or within is None or angles is None:
+    accuracy = series.get("train/accuracy")
+    within, angles, duality = (series.get(f"geometry/{name}") for name in ("nc1", "nc2_angles", "nc3"))
+    if accuracy is None or within is None or angles is None or duality is None:
         return None
-    fitted = accuracy.first_step_above(_FITTED)
-    if fitted is None or accuracy.last < _FITTED or len(within.since(fitted).values) < 3:
+    fitted = accuracy.holds_since(accuracy.values >= _FITTED)
+    if fitted is None or len(within.since(fitted).values) < 2:
         return None
-    at_fit = within.value_at(fitted)
-    shrunk = within.last < _COLLAPSED * at_fit
-    equal = angles.last < _COLLAPSED * max(angles.first, angles.value_at(fitted))
-    dual = duality is None or duality.last < max(duality.first, duality.value_at(fitted))
-    if not (shrunk and equal and dual):
+    fallen = [one.last < share * one.values.max() for one, share in ((within, _NC1), (angles, _NC2), (duality, _NC3))]
+    if not all(fallen):
         return None
     text = (
-        f"Neural collapse has begun: since the data were fitted at step {fitted:,} the variability within classes "
-        f"fell from {at_fit:.3g} to {within.last:.3g} of that between them (NC1), and the class means' angles came "
-        f"nearer to equal, {angles.last:.3g} from them (NC2)."
+        f"Neural collapse has begun: with the data fitted, the variability within classes fell to {within.last:.3g} "
+        f"of that between them (NC1) from {float(within.values.max()):.3g}, and the class means' angles came nearer "
+        f"to equal, {angles.last:.3g} from them (NC2)."
     )
-    since = within.holds_since((within.values < _COLLAPSED * at_fit) & (within.steps >= fitted))
+    since = within.holds_since((within.values < _NC1 * within.values.max()) & (within.steps >= fitted))
     return Finding("neural-collapse", text, since, ("geometry/nc1", "geometry/nc2_angles", "geometry/nc3"))
 
 
@@ -99,16 +98,20 @@ def _dimensional_collapse(series: History) -> Finding | None:
 
 def _saddle(series: History) -> Finding | None:
     prefix = "classes/negative ratio/"
-    ratios = {name: one for name, one in series.items() if name.startswith(prefix) and len(one.values)}
-    bent = {name: one for name, one in ratios.items() if one.last > _SADDLE}
-    if not bent or len(bent) == len(ratios) or not _learnt(series):
+    ratios = {name: one for name, one in series.items() if name.startswith(prefix)}
+    if len(ratios) < 3 or min(len(one.values) for one in ratios.values()) < _READINGS or not _learnt(series):
         return None
+    recent = np.stack([one.values[-_READINGS:] for one in ratios.values()])  # (classes, readings)
+    typical = np.median(recent, axis=0)
+    apart = ((recent > _SADDLE) & (recent > _APART * typical)).all(axis=1)
+    if not apart.any():
+        return None
+    bent = {name: one for (name, one), far in zip(ratios.items(), apart, strict=True) if far}
     worst = max(bent, key=lambda name: bent[name].last)
     labels = ", ".join(name.removeprefix(prefix) for name in bent)
     text = (
-        f"A saddle for some classes: the loss of class {labels} alone curves downward, of "
-        f"{worst.removeprefix(prefix)} by {bent[worst].last:.0%} of its largest curvature, while others are at a "
-        "minimum."
+        f"A saddle for some classes: the loss of class {labels} alone curves downward, of {worst.removeprefix(prefix)} "
+        f"by {bent[worst].last:.0%} of its largest curvature, and of a typical class by {typical[-1]:.0%}."
     )
     since = bent[worst].holds_since(bent[worst].values > _SADDLE)
     return Finding("class-saddle", text, since, tuple(bent))
@@ -143,8 +146,8 @@ RULES = (
     Rule(
         "neural-collapse",
         "Neural collapse begun",
-        f"Training accuracy has stayed at {_FITTED:.0%}, and since it was reached NC1 halved, NC2's angles halved "
-        "against their largest, and NC3 fell.",
+        f"Training accuracy stays above {_FITTED:.0%}, NC1 is below {_NC1:.0%} of its largest value, NC2's angles "
+        f"below {_NC2:.0%} and NC3 below {_NC3:.0%}. Fitting alone halves NC1.",
         "Features of a class draw together, and class means towards equal angles, as the theory of long training says.",
         "On training data; it may be absent on held-out data, and with unbalanced classes the target is another one.",
         (_PAPYAN,),
@@ -166,8 +169,8 @@ RULES = (
     Rule(
         "class-saddle",
         "A saddle for some classes",
-        f"The most negative curvature of a class's own loss exceeds {_SADDLE:.0%} of its largest, and not that of "
-        "all classes.",
+        f"For {_READINGS} readings the most negative curvature of a class's own loss exceeded {_SADDLE:.0%} of its "
+        f"largest and {_APART:.0f} times what the median class has.",
         "Seen for rare classes, whose loss the others' gradients leave at a saddle.",
         "Negative curvature of a class is normal before the data are fitted.",
         ("Rangwani et al. 2022, Escaping saddle points for effective generalization on class-imbalanced data",),
