@@ -59,6 +59,7 @@ class JobQueue:
         self._cancelled: set[int] = set()
         events = run.events("job")
         self._pasts, self._measured = pasts(events), measured(events)
+        self._over = {job for job, past in self._pasts.items() if past.ended}  # or begun here
         self.take()
 
     @property
@@ -75,7 +76,7 @@ class JobQueue:
         for command in self._inbox.poll():
             if command.kind == "cancel":
                 self._cancel(command.params.get("job"))
-            elif command.kind == "measure" and not (command.seq in self._pasts and self._pasts[command.seq].ended):
+            elif command.kind == "measure" and command.seq not in self._over:
                 self._enqueue(command.seq, command.params)
 
     def carry_out(self, request: MeasureRequest) -> bool:
@@ -85,6 +86,7 @@ class JobQueue:
             OSError: if the run cannot be written any more.
             sqlite3.Error: if the disk refuses what is recorded.
         """
+        self._over.add(request.job)
         attempts = self._pasts[request.job].attempts if request.job in self._pasts else 0
         if attempts >= _ATTEMPTS:
             self._waiting.pop(request.job, None)

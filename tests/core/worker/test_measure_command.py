@@ -28,6 +28,7 @@ def test_numbers_are_printed_recorded_and_not_measured_twice(run, program, capsy
         (10, "trace", "lab/1/trace"),
     ]
     assert lines[0]["scalars"] == run.measurement("lab/1/trace", step=0).scalars()
+    assert {event.data["state"] for event in run.events("job")} == {"running", "done"}
     frames = len(run.frames())
     assert measure(*arguments) == 0
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == lines
