@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import REPOSITORY, until
 from tests.browser.scene import turn_scene
@@ -40,6 +40,22 @@ def demo(tmp_path: Path) -> Iterator[str]:
     process.communicate(timeout=30)
 
 
+def obeys(page: Page) -> None:
+    """The learning rate that is set on the page is the training's own, and a single step is one step."""
+    page.keyboard.press("c")
+    page.get_by_label("Learning rate", exact=True).fill("0.123")
+    page.keyboard.press("Enter")
+    until(page, "landscope.controls.state.known.knobs.find(({ name }) => name === 'lr').value === 0.123", 120)
+    expect(page.locator(".act").last).to_contain_text("0.123")
+    page.get_by_role("button", name="Pause training").click()
+    until(page, "landscope.run.data.head.status === 'paused'", 120)
+    before = page.evaluate("landscope.run.data.head.step")
+    page.keyboard.press(".")
+    until(page, f"landscope.run.data.head.step > {before}", 120)
+    page.wait_for_timeout(1000)
+    assert page.evaluate("landscope.run.data.head.step") == before + 1
+
+
 @pytest.mark.timeout(600)
 def test_digits_fill_the_page_which_turns_and_scrubs(demo: str, visit: Callable) -> None:
     page, watcher = visit(f"{demo}/")
@@ -60,5 +76,6 @@ def test_digits_fill_the_page_which_turns_and_scrubs(demo: str, visit: Callable)
     expect(page.locator("#shown-step")).to_contain_text("step 0 ")
     expect(page.locator('[data-provenance="spectrum"]')).to_contain_text("step 0 ")
     expect(page.locator("#status")).to_have_text("live")
+    obeys(page)
     assert watcher.errors == []
     assert watcher.hosts - {""} == {demo.split("/")[2]}
