@@ -26,7 +26,12 @@ landscope.controls = (() => {
       state.acts.push(event);
       answer(event);
     },
-    job: (event) => state.jobs.set(event.data.job, event),
+    // A word that does not say how far it is leaves standing what the one before said.
+    job: (event) => {
+      const before = state.jobs.get(event.data.job)?.data;
+      const [done, left] = ["done", "seconds_left"].map((key) => event.data[key] ?? before?.[key] ?? null);
+      state.jobs.set(event.data.job, { ...event, data: { ...event.data, done, seconds_left: left } });
+    },
     branch: (event) => state.branches.push(event),
     command: (event) => answer(event),
     refused: (event) => answer(event),
