@@ -8,7 +8,8 @@ window.dash_clientside = window.dash_clientside || {};
 //   details(measurement), what its provenance says beside the usual, and where they are of use
 //   options(measurement), what its figure in Python takes, selection(measurement), which examples are selected,
 //   frameName(), which of the view's measurements is shown, summary(measurement), in place of the view's own,
-//   table(measurement), shown above the graph, as tables.show takes it, and stepAt(point), the step of a clicked point.
+//   table(measurement), shown above the graph, as tables.show takes it, stepAt(point), the step of a clicked point,
+//   clicked(point, measurement), what a click does, and chosenBy, the choices in the address that it is drawn anew for.
 landscope.drawers = {};
 
 (() => {

@@ -5,6 +5,7 @@ landscope.view = (() => {
     style: ["contour", "surface"],
     x: ["linear", "log"],
     colour: ["class", "prediction", "correct", "loss", "margin", "learned"],
+    bins: ["15", "5", "10", "20", "30", "50"],
     dock: ["none", "control", "lab"],
   };
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice

@@ -84,7 +84,7 @@ landscope.axes = (() => {
   // [low, high] as an axis takes it, with room at both ends.
   const padded = (low, high, logarithmic, room = 0.05) => {
     const [a, b] = logarithmic ? [Math.log10(low), Math.log10(high)] : [low, high];
-    const margin = b - a > 0 ? room * (b - a) : logarithmic ? 0.3 : Math.max(Math.abs(a) * 0.1, 1e-9);
+    const margin = b - a > 0 ? room * (b - a) : logarithmic ? 0.3 : Math.abs(a) * 0.1 || 1;
     return [a - margin, b + margin];
   };
   // While a training runs, the end of the step axis moves in jumps of some five per cent, the same for all panels.

@@ -125,6 +125,14 @@ landscope.series = (() => {
     return title.text.length * LETTER_PX <= 1.35 * room ? title : { text: "" };
   };
 
+  // A value that stays until the next one, up to the last step.
+  const held = ({ name }) => {
+    const { step, value } = landscope.run.data.scalars.get(name),
+      last = landscope.run.lastStep();
+    if (!step.length || step[step.length - 1] >= last) return { step, value };
+    return { step: [...step, last], value: [...value, value[value.length - 1]] };
+  };
+
   const draw = (view, graph, base, look, zoom, measurement) => {
     const logarithmic = landscope.view.state.x === "log";
     const shown = lines(view, measurement).filter((line) => line.row > 0);
@@ -173,7 +181,7 @@ landscope.series = (() => {
     const lineTraces = [...shown]
       .sort((a, b) => b.faint - a.faint)
       .map((line) => {
-        const { step, value } = landscope.run.data.scalars.get(line.name);
+        const { step, value } = line.hold ? held(line) : landscope.run.data.scalars.get(line.name);
         const tint = colour(line, look);
         return {
           type: "scatter",

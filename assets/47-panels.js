@@ -34,7 +34,9 @@ landscope.panels = (() => {
       graph.on("plotly_relayout", (change) => zoomed(entry, change));
       graph.on("plotly_doubleclick", () => unzoom(entry));
       graph.on("plotly_click", ({ points }) => {
-        if (!entry.view.overSteps || !points.length) return;
+        if (!points.length) return;
+        if (entry.drawer?.clicked && entry.shown) entry.drawer.clicked(points[0], entry.shown.found);
+        if (!entry.view.overSteps) return;
         landscope.timebar.choose(Number(entry.drawer?.stepAt ? entry.drawer.stepAt(points[0]) : points[0].x));
       });
       new ResizeObserver(() => painter.invalidate(panel.name)).observe(graph);
@@ -158,6 +160,11 @@ landscope.panels = (() => {
     }
     if (entry.panel.name === "embedding")
       landscope.points.show(entry.drawer === landscope.drawers.embedding && !empty ? measurement : null);
+    if (entry.panel.name === "curves")
+      landscope.drawers.learning.show(
+        entry.graph,
+        entry.drawer === landscope.drawers.learning && !empty ? measurement : null,
+      );
     landscope.cursor.place(entry);
   };
   const refresh = (entry, chosen = false) => {
@@ -223,6 +230,7 @@ landscope.panels = (() => {
       }
       if (entry.drawer === landscope.drawers.embedding && ["colour", "chosen"].some((key) => changed.has(key)))
         refresh(entry, true);
+      if (entry.drawer?.chosenBy?.some((key) => changed.has(key))) refresh(entry, true);
       if (changed.has("step")) stepChanged(entry);
     }),
   );

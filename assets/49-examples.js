@@ -1,10 +1,9 @@
 // What is known of the example that is pointed at: its numbers, and as far as the run keeps it, its thumbnail or text.
 landscope.examples = (() => {
-  const { run, frames, element, setText, cloud, pointColours } = landscope;
+  const { run, frames, element, setText } = landscope;
   const NAME = "examples";
   const rows = new WeakMap(); // measurement -> Map of position -> row
-  let box = null,
-    pointed = null; // { projection, index } of the point
+  const boxes = new Map(); // graph -> what hides its box
 
   const rowOf = (measurement, position) => {
     if (!rows.has(measurement))
@@ -22,30 +21,33 @@ landscope.examples = (() => {
       }
     canvas.getContext("2d").putImageData(picture, 0, 0);
   };
-  const show = () => {
-    box.hidden = !pointed;
-    if (!pointed) return;
-    const { projection, index } = pointed,
-      [canvas, numbers, words] = box.children;
-    const frame = run.frameAt(NAME, Infinity);
-    const found = frame && frames.get(frame.seq);
-    if (frame && !found) frames.want(NAME, frame.seq, show);
-    const row = found && projection.positions ? rowOf(found, projection.positions.data[index]) : undefined;
-    canvas.hidden = row === undefined || !found.thumbnails;
-    if (!canvas.hidden) paint(canvas, found.thumbnails, row);
-    setText(numbers, pointColours.words(projection, index));
-    setText(words, row === undefined ? "" : found.texts?.[row] ?? "");
-  };
-  const point = (projection, index) => {
-    pointed = projection && index !== null ? { projection, index } : null;
-    show();
-  };
-  // `shown` gives the present projection.
-  const mount = (graph, shown) => {
-    box = element("div", { className: "example", hidden: "" }, [element("canvas"), element("p"), element("p")]);
+  // `shown` gives the present measurement, `pointed` the example of it that an event is at, null for none, and `words`
+  // what is known of that.
+  const mount = (graph, { shown, pointed, words }) => {
+    const box = element("div", { className: "example", hidden: "" }, [element("canvas"), element("p"), element("p")]);
+    let at = null; // { measurement, index } of the example
+    const show = () => {
+      box.hidden = !at;
+      if (!at) return;
+      const { measurement, index } = at,
+        [canvas, numbers, text] = box.children;
+      const frame = run.frameAt(NAME, Infinity);
+      const found = frame && frames.get(frame.seq);
+      if (frame && !found) frames.want(NAME, frame.seq, show);
+      const row = found && measurement.positions ? rowOf(found, measurement.positions.data[index]) : undefined;
+      canvas.hidden = row === undefined || !found.thumbnails;
+      if (!canvas.hidden) paint(canvas, found.thumbnails, row);
+      setText(numbers, words(measurement, index));
+      setText(text, row === undefined ? "" : found.texts?.[row] ?? "");
+    };
+    const point = (measurement, index) => {
+      at = measurement && index !== null ? { measurement, index } : null;
+      show();
+    };
     graph.closest(".stage").append(box);
-    graph.addEventListener("pointermove", (event) => point(shown(), cloud.pointed(graph, event)));
+    graph.addEventListener("pointermove", (event) => point(shown(), pointed(graph, event, shown())));
     graph.addEventListener("pointerleave", () => point(null, null));
+    boxes.set(graph, () => point(null, null));
   };
-  return { mount, forget: () => point(null, null) };
+  return { mount, forget: (graph) => boxes.get(graph)?.() };
 })();

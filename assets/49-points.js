@@ -71,7 +71,7 @@ landscope.points = (() => {
     place.hidden = !projection;
     if (!projection) {
       landscope.cloud.hide(graph);
-      landscope.examples.forget();
+      landscope.examples.forget(graph);
       return;
     }
     const known = pointColours.known(projection);
@@ -88,7 +88,11 @@ landscope.points = (() => {
     select.addEventListener("change", () => view.set({ colour: select.value }));
     place.prepend(select);
     graph = find("#graph-embedding .js-plotly-plot");
-    landscope.examples.mount(graph, () => shown);
+    landscope.examples.mount(graph, {
+      shown: () => shown,
+      pointed: landscope.cloud.pointed,
+      words: pointColours.words,
+    });
     graph.on("plotly_selected", (event) => {
       if (shown && event?.lassoPoints) choose(event.lassoPoints);
     });

@@ -92,22 +92,35 @@ landscope.timebar = (() => {
   };
   const subject = ({ data, text }) => (data && data.kind) || text;
   const marks = () => {
-    const place = find("#track .marks");
+    const place = find(".timebar .marks");
     if (!place) return;
-    // A finding whose numbers move on is still the same finding.
-    const findings = run.data.events
-      .filter(({ kind }) => kind === "finding")
-      .filter((event, index, all) => index === 0 || subject(event) !== subject(all[index - 1]));
+    const states = landscope.findings.states();
     place.replaceChildren(
-      ...findings.map((event) => markOf(event, "mark")),
+      ...(states.length ? states.map(stateMark) : headlines().map((event) => markOf(event, "mark"))),
       ...landscope.controls.state.acts.map((event) => markOf(event, "mark act-mark")),
     );
+  };
+  // Of a run without states, where what is said first is another; a finding whose numbers move on is still the same.
+  const headlines = () =>
+    run.data.events
+      .filter(({ kind }) => kind === "finding")
+      .filter((event, index, all) => index === 0 || subject(event) !== subject(all[index - 1]));
+  const placed = (mark, step) => {
+    mark.style.left = `${100 * toShare(step)}%`;
+    return mark;
   };
   const markOf = (event, className) => {
     const mark = element("span", { className, title: `step ${landscope.format.whole(event.step)}: ${event.text}` });
     mark.dataset.step = String(event.step);
-    mark.style.left = `${100 * toShare(event.step)}%`;
-    return mark;
+    return placed(mark, event.step);
+  };
+  const stateMark = (state, index) => {
+    const { titleOf, lasted } = landscope.findings;
+    const mark = element("button", { type: "button", className: state.until === null ? "mark" : "mark ended" });
+    mark.title = `${lasted(state)}: ${state.text}`;
+    mark.setAttribute("aria-label", `Finding: ${titleOf(state)}, ${lasted(state)}`);
+    mark.dataset.state = String(index);
+    return placed(mark, state.since);
   };
 
   const mount = () => {
@@ -129,11 +142,6 @@ landscope.timebar = (() => {
     };
     track.addEventListener("pointerdown", (event) => {
       if (event.button) return;
-      const mark = event.target.closest?.(".mark");
-      if (mark) {
-        choose(Number(mark.dataset.step));
-        return;
-      }
       track.setPointerCapture(event.pointerId);
       drag(event);
       track.addEventListener("pointermove", drag);
@@ -141,6 +149,12 @@ landscope.timebar = (() => {
     ["pointerup", "pointercancel"].forEach((name) =>
       track.addEventListener(name, () => track.removeEventListener("pointermove", drag)),
     );
+    find(".timebar .marks").addEventListener("click", ({ target }) => {
+      const mark = target.closest(".mark");
+      if (!mark) return;
+      if (mark.dataset.state === undefined) choose(Number(mark.dataset.step));
+      else landscope.findings.open(Number(mark.dataset.state), mark);
+    });
     showPlaying();
   };
   let drawnFor = "";

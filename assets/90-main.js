@@ -31,6 +31,8 @@
     landscope.planes.mount();
     landscope.panels.mount(definitions);
     landscope.points.mount();
+    landscope.drawers.learning.mount(find("#graph-curves .js-plotly-plot"));
+    landscope.drawers.calibration.mount();
     landscope.views.mount(definitions).forEach(([id, name]) => {
       CONTROLS[id] = name;
     });
@@ -40,6 +42,7 @@
     landscope.lab.mount(laboratory);
     landscope.dock.mount(docks);
     landscope.header.mount();
+    landscope.findings.mount();
     landscope.keyboard.mount();
     landscope.theme.apply();
     landscope.on("route", route);

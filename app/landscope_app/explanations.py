@@ -5,6 +5,7 @@ from __future__ import annotations
 from dash import html
 from dash.development.base_component import Component
 
+from landscope_app.dynamics_words import DYNAMICS
 from landscope_app.feature_words import FEATURES
 from landscope_app.steering import STEERING
 from landscope_app.words import Explanation
@@ -295,6 +296,7 @@ EXPLANATIONS = {
         ),
     ),
     **FEATURES,
+    **DYNAMICS,
 }
 
 KEYS = (

@@ -84,5 +84,13 @@ def banner() -> Component:
 
 
 def finding_line() -> Component:
-    """What is happening at the shown step, in plain words."""
-    return html.P("", id="finding", className="finding", role="status")
+    """What is happening at the shown step, in plain words, and all that was found; see assets/61-findings.js."""
+    return html.Div(
+        [
+            html.P("", id="finding", className="finding", role="status"),
+            html.Button(
+                "", id="findings-open", type="button", className="button quiet", hidden=True, title="All that was found"
+            ),
+        ],
+        className="finding-line",
+    )

@@ -89,6 +89,8 @@ def page_layout(*, read_only: bool = False) -> Component:
         "checks": html.Div(**{"data-checks": "landscape"}),
         "show": html.Div(hidden=True, **{"data-show": "landscape"}),
         "plane": choice(ids.PLANE, "Plane", [("trajectory", "trajectory")]),
+        # assets/46-calibration.js adds the choice of bins
+        "bins": html.Div(hidden=True, **{"data-bins": ""}),
         # assets/49-points.js adds the choice of colours
         "points": html.Div(
             action_button("lasso", "Select points", "lasso"),

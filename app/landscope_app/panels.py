@@ -5,6 +5,7 @@ from __future__ import annotations
 from landscope.figures.scatter import embedding_layout
 from landscope.figures.spectra import density_layout, waterfall_layout
 from landscope.figures.surfaces import plane_layout
+from landscope_app.dynamics_views import EXAMPLE_VIEWS, GRADIENT_VIEWS
 from landscope_app.views import Panel, Series, View, lines, plain_layout
 
 __all__ = ["PANELS"]
@@ -71,7 +72,9 @@ PANELS = (
                 probes=("evaluate",),
                 live=("objective.metrics(objective.theta().unsqueeze(0))",),
             ),
+            *EXAMPLE_VIEWS,
         ),
+        controls=("bins",),
     ),
     Panel(
         "sharpness",
@@ -128,6 +131,7 @@ PANELS = (
                 probes=("norms",),
                 live=("ls.dynamics.norms(objective)",),
             ),
+            *GRADIENT_VIEWS,
         ),
     ),
     Panel(

@@ -19,7 +19,7 @@ def snippet(
     *,
     step: int | None = None,
     frame: str | None = None,
-    options: Mapping[str, str] | None = None,
+    options: Mapping[str, str | int] | None = None,
     selection: Mapping[str, Any] | None = None,
 ) -> str:
     """Python that reads what a view shows out of its run and draws it, and that measures it anew.
@@ -56,7 +56,7 @@ def shown_path(folder: Path) -> str:
     return os.path.relpath(whole) if whole.is_relative_to(Path.cwd()) else str(whole)
 
 
-def _frame(name: str, step: int | None, options: Mapping[str, str]) -> list[str]:
+def _frame(name: str, step: int | None, options: Mapping[str, str | int]) -> list[str]:
     at = "" if step is None else f", step={step}"
     taken = ", ".join(f"{key}={_text(value)}" for key, value in options.items() if key.isidentifier())
     return [f"measured = run.measurement({_text(name)}{at})", f"measured.figure({taken})"]
@@ -99,8 +99,8 @@ def _lines(view: View) -> Iterator[str]:
         yield f"ls.figures.series_figure(lines, {_text(axis)}, ls.figures.theme(dark=False){options})"
 
 
-def _text(value: str) -> str:
-    """A string as Python writes it, in double quotes."""
+def _text(value: str | int) -> str:
+    """A string as Python writes it, in double quotes; or a number."""
     return json.dumps(value, ensure_ascii=False)
 
 

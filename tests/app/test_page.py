@@ -42,6 +42,14 @@ RECORDED = {
     *(f"geometry/{name}" for name in ("effective_rank", "participation_ratio", "intrinsic")),
     *(f"geometry/{name}" for name in ("alignment", "uniformity", "knn_accuracy", "probe_accuracy")),
     *(f"tokens/{name}" for name in ("restricted", "excluded", "excluded.train", "gini", "share")),
+    *(f"gradients/{name}" for name in ("noise_scale", "noise_scale_error", "signal_to_noise")),
+    "batch/size",
+    "step/update_ratio",
+    "step/update_cosine",
+    *(f"units/{name}" for name in ("dead", "dormant", "saturated")),
+    "plasticity/loss",
+    "plasticity/lambda_max",
+    *(f"outputs/change/{name}" for name in ("kl", "kl_error", "logit_norm")),
 }
 
 

@@ -28,6 +28,7 @@ from landscope.measurements import (
 )
 from landscope.runs import RunWriter
 from tests.browser.sources import EXAMPLES, source
+from tests.browser.synthetic_dynamics import PHASES, dynamics_at, phase_data
 from tests.browser.synthetic_features import (
     embedding_at,
     examples_behind,
@@ -335,6 +336,7 @@ def frames_at(
     yield "geometry", geometry_at(step, steps, classes)
     yield from similarities_at(step, steps)
     yield "tokens", tokens_at(step, steps)
+    yield from dynamics_at(step, steps, classes)
     yield (
         "sharpness",
         Sharpness(
@@ -370,7 +372,10 @@ def write_step(
 ) -> None:
     """Everything that a training would record at one step."""
     train, test = losses(step, steps)
-    writer.scalars(step, {"step/loss": train * float(np.exp(0.18 * rng.normal()))})
+    updates = {"step/update_ratio": 0.01 * train, "step/update_cosine": 0.9 - 1.6 * step / steps}
+    writer.scalars(step, {"step/loss": train * float(np.exp(0.18 * rng.normal())), **updates})
+    if step == 0:
+        writer.scalars(step, {"batch/size": 64.0})
     if step % max(every // 4, 1) == 0:
         right = 1 - 0.9 * train / 2.412
         numbers = {
@@ -388,6 +393,9 @@ def write_step(
     for share, text in FINDINGS:
         if step == int(share * steps):
             writer.event(step, "finding", text)
+    for share, kind, begins, text, evidence in PHASES:
+        if step == int(share * steps):
+            writer.event(step, "phase", text, phase_data(kind, begins, evidence))
 
 
 def main(arguments: list[str] | None = None) -> None:

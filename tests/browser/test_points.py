@@ -147,7 +147,7 @@ def test_a_lasso_selects_examples(shared: tuple[Page, Watcher], points: Projecti
     until(page, f"Math.abs({DOTS}.x[0] - {points.points[0, 0]}) < 1e-6")
     assert [value == 1 for value in page.evaluate(f"{DOTS}.opacity")] == inside.tolist()
     page.get_by_role("button", name="Explain: Feature geometry").click()
-    code = page.locator(".code pre")
+    code = page.locator(".about-drawer .code pre")
     expect(code).to_contain_text(f"chosen = objective.sample(1024).subset({positions})")
 
     page.get_by_role("dialog").get_by_role("button").first.click()
@@ -178,7 +178,7 @@ def test_a_pointed_example_is_shown(shared: tuple[Page, Watcher], points: Projec
     pixels = page.evaluate(
         "(({ width, height, ...rest }, canvas) => Array.from(canvas.getContext('2d')"
         ".getImageData(0, 0, width, height).data).filter((_, index) => index % 4 === 0))"
-        "({ width: 12, height: 12 }, document.querySelector('.example canvas'))"
+        "({ width: 12, height: 12 }, document.querySelector('#panel-embedding .example canvas'))"
     )
     assert pixels == kept.thumbnails[outermost].ravel().tolist()
     page.mouse.move(5, 5)

@@ -12,7 +12,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from landscope.measurements import NTK, Eigenmodes, Linearisation, QuadraticModel, SharpnessMeasures, SpectralDensity
+from landscope.measurements import (
+    NTK,
+    Calibration,
+    Eigenmodes,
+    ExampleHistory,
+    Linearisation,
+    QuadraticModel,
+    SharpnessMeasures,
+    SpectralDensity,
+)
 from landscope.runs import Run, RunWriter, open_run
 from landscope_app.panels import PANELS
 from tests.browser.conftest import HOSTILE, Watcher, opened, until
@@ -66,7 +75,7 @@ def test_a_view_is_kept_in_the_address(latest: str, visit: Callable) -> None:
 
     # The code that is shown is what is copied, and reads this run.
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    code = page.locator(".code pre").inner_text()
+    code = page.locator(".about-drawer .code pre").inner_text()
     assert f'{page.evaluate("landscope.run.data.id")}")' in code
     assert "waterfall_figure" in code
     page.get_by_role("button", name="Copy the code").click()
@@ -331,4 +340,67 @@ def test_of_more_than_three_views_one_is_picked_from_a_list(
     chosen.select_option(label="now")
     until(page, f"{graph('spectrum')}.data[0].type === 'scatter'")
     expect(page).to_have_url(re.compile("/run/latest$"))
+    assert watcher.errors == []
+
+
+def test_findings_are_marks_that_lead_to_their_evidence(run: Run, shared: tuple[Page, Watcher]) -> None:
+    page, watcher = shared
+    begun = [phase for phase in run.phases() if phase.data is not None and phase.data["begins"]]
+    marks = page.get_by_role("button", name=re.compile("^Finding: "))
+    expect(marks).to_have_count(len(begun))
+    marks.last.click()
+    found = page.get_by_role("dialog", name="What was found")
+    expect(found).to_contain_text(begun[-1].text)
+    expect(found).to_contain_text(f"since step {begun[-1].step:,}")
+    expect(found).to_contain_text("Three readings lie <b>between</b> 0.9 and 1.25")  # text, never markup
+    found.get_by_role("button", name="gradients/noise_scale").click()
+    expect(found).to_be_hidden()
+    expect(page).to_have_url(re.compile(rf"step={begun[-1].step}&.*norms=noise"))
+    until(page, f"{graph('norms')}.data.some(({{ name }}) => name === 'noise scale')")
+
+    # A batch size that was said once holds up to the newest step.
+    held = page.evaluate(f"{graph('norms')}.data.find(({{ name }}) => name === 'batch')")
+    assert (held["x"], held["y"]) == ([0, 2000], [64, 64])
+
+    page.locator("#findings-open").click()
+    expect(found.locator("details")).to_have_count(3)
+    expect(found.locator("details").last).to_contain_text("steps 600 to 1,400")
+    page.keyboard.press("Escape")
+    expect(found).to_be_hidden()
+    assert watcher.errors == []
+
+
+def test_examples_are_selected_in_the_order_of_learning(run: Run, shared: tuple[Page, Watcher]) -> None:
+    page, watcher = shared
+    page.evaluate("landscope.view.set({ step: 800, curves: 'examples', chosen: '' })")
+    history = run.measurement("examples/history", 800)
+    assert isinstance(history, ExampleHistory)
+    assert history.positions is not None
+    until(page, f"{graph('curves')}.data[0]?.z?.[0].length === {len(history.steps)}")
+    order = history.order()
+    heights = np.array(page.evaluate(f"{graph('curves')}.data[0].z"))
+    np.testing.assert_allclose(10**heights, history.losses[order], rtol=1e-5)
+    learned = 100 * history.scalars()["learned"]
+    expect(page.locator('[data-readout="curves"]')).to_contain_text(f"learned {int(learned + 0.5)}")
+    box = page.locator("#graph-curves .nsewdrag").first.bounding_box()
+    assert box is not None
+    row, example = 3, int(history.positions[order[3]])
+    place = box["x"] + 0.5 * box["width"], box["y"] + (row + 0.5) / len(order) * box["height"]
+    page.mouse.move(*place)
+    expect(page.locator("#panel-curves .example")).to_contain_text(f"example {example}")
+    page.mouse.click(*place)
+    until(page, f"landscope.view.state.chosen === '{example}'")
+    until(page, f"{graph('curves')}.data[1].y[0] === {row}")
+
+    page.evaluate("landscope.view.set({ curves: 'calibration', chosen: '' })")
+    page.get_by_label("Bins").select_option("5")
+    calibration = run.measurement("outputs/calibration", 800)
+    assert isinstance(calibration, Calibration)
+    bins = calibration.reliability(5)
+    filled = bins.counts > 0
+    until(page, f"{graph('curves')}.data[1]?.x.length === {filled.sum()} && {graph('curves')}.data[2]?.y.length === 5")
+    assert page.evaluate(f"{graph('curves')}.data[1].y") == pytest.approx(bins.accuracies[filled])
+    assert page.evaluate(f"{graph('curves')}.data[2].y") == bins.counts.tolist()
+    expect(page).to_have_url(re.compile("bins=5"))
+    page.evaluate("landscope.view.set({ curves: 'history', norms: 'history', bins: '15' })")
     assert watcher.errors == []

@@ -37,18 +37,16 @@ __all__ = [
     "weights",
 ]
 
-_COMPARED = 128  # examples whose gradients are compared
 _MOST_CLASSES = 40  # whose gradients are compared, and so many numbers of theirs at once
 _MOST_NUMBERS = 2**26
 _SHOWN = 512  # examples that are followed one by one: those behind the points of an embedding
 _FRAMES = 64  # of them in one picture
-_LEARNED_STEPS = 20  # of a plasticity probe
 _FEWEST_LOSSES, _AHEAD = 16, 200  # that a forecast is made from, and its points
 
 
 def gradients(watched: Watched) -> GradientStatistics:
     """The noise of single examples' gradients, of all and by class."""
-    return dynamics.gradient_statistics(watched.focus, _COMPARED)
+    return dynamics.gradient_statistics(watched.focus)
 
 
 def class_conflict(watched: Watched) -> GradientConflict | None:
@@ -87,8 +85,8 @@ def units(watched: Watched) -> UnitActivity | None:
 
 
 def plasticity(watched: Watched) -> Plasticity:
-    """How far a copy learns random labels in a few steps; its first frame is what later ones are held against."""
-    return dynamics.plasticity(watched.sketch, steps=_LEARNED_STEPS)
+    """How far a copy learns random labels; its first frame is what later ones are held against."""
+    return dynamics.plasticity(watched.sketch)
 
 
 class ExampleFrames:
