@@ -80,7 +80,7 @@ def _about_to_grok(series: History) -> Finding | None:
         return None
     said = "; ".join(sentence for _, sentence in signs)
     text = f"About to grok: training data fitted since step {step:,}, held-out accuracy {test.last:.1%}, but {said}."
-    return Finding("about-to-grok", text, step, (*_ACCURACIES, *(name for name, _ in signs)))
+    return Finding("about-to-grok", text, None, (*_ACCURACIES, *(name for name, _ in signs)))
 
 
 # Series, whether it rises or falls before generalisation, by how much (as a share; of accuracies and the like, added),
