@@ -1,6 +1,7 @@
-// When panels are drawn: only when something changed, at most four times a second, never while one is being dragged.
+// When panels are drawn: only when something changed, at most five times a second and half of the time, never while one
+// is being dragged.
 landscope.painter = (() => {
-  const GAP_MS = 250;
+  const GAP_MS = 200; // from the beginning of one drawing to that of the next
   const WHEEL_MS = 400;
   const jobs = new Map(); // panel -> { draw, dirty, last, held }
   let busy = false,
@@ -62,7 +63,8 @@ landscope.painter = (() => {
       } catch (error) {
         console.error(`panel ${name} could not be drawn`, error);
       }
-      job.last = performance.now();
+      const ended = performance.now();
+      job.last = Math.max(now, 2 * ended - now - GAP_MS); // what takes long rests as long
       busy = false;
     }
     wake();

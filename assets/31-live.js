@@ -1,11 +1,13 @@
 // The loop that keeps the page up to date: ask for the head, and for what is new if it moved. It sleeps while hidden.
 landscope.live = (() => {
   const LIVE_MS = 500,
+    FRESH_MS = 150, // after news of a measurement, with the request about 200: another may follow as soon
     REST_MS = 4000,
     RETRY_MS = [500, 1000, 2000, 4000];
   let turnNumber = 0,
     failures = 0,
-    heardAt = 0;
+    heardAt = 0,
+    fresh = false; // whether the last news held a measurement
 
   const sleep = (ms) =>
     new Promise((wake) => {
@@ -35,10 +37,12 @@ landscope.live = (() => {
       landscope.emit("run", head.id);
     } // "latest" has become another
     const changed = new Set(data.loaded ? [] : ["loaded"]);
+    let measured = false;
     let more = head.seq > data.seq;
     while (more) {
       const increment = await landscope.api.since(data.id, data.seq);
       if (mine !== turnNumber) return;
+      measured = measured || Object.keys(increment.frames).length > 0;
       landscope.run.take(increment).forEach((name) => changed.add(name));
       more = increment.more;
     }
@@ -49,6 +53,7 @@ landscope.live = (() => {
     landscope.emit("head", head);
     landscope.emit("connection", null);
     if (changed.size) landscope.emit("data", changed);
+    fresh = measured;
   };
 
   const follow = async (id) => {
@@ -64,7 +69,8 @@ landscope.live = (() => {
       try {
         await update(mine);
         const { head } = landscope.run.data;
-        if (landscope.jobs.active() || (head && ["running", "paused"].includes(head.status))) pause = LIVE_MS;
+        if (landscope.jobs.active() || (head && ["running", "paused"].includes(head.status)))
+          pause = fresh ? FRESH_MS : LIVE_MS;
       } catch (error) {
         if (mine !== turnNumber) return;
         pause = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
