@@ -34,7 +34,7 @@ def test_any_schedule_is_the_sum_of_the_three_terms():
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [(constant_schedule, 2.91), (wsd_schedule, 2.17), (cosine_schedule, 2.06), (linear_schedule, 2.01)],
-    ids=lambda x: str(x),
+    ids=lambda x: getattr(x, "__name__", None),
 )
 def test_best_bounds_at_a_thousand_steps(schedule, expected):
     assert schedule_bound(schedule(1000)).best_bound * np.sqrt(1000) == pytest.approx(expected, abs=0.012)
