@@ -83,8 +83,9 @@ landscope.axes = (() => {
   };
   // [low, high] as an axis takes it, with room at both ends.
   const padded = (low, high, logarithmic, room = 0.05) => {
+    if (!logarithmic && low === 0 && high === 0) return [-0.05, 1];
     const [a, b] = logarithmic ? [Math.log10(low), Math.log10(high)] : [low, high];
-    const margin = b - a > 0 ? room * (b - a) : logarithmic ? 0.3 : Math.abs(a) * 0.1 || 1;
+    const margin = b - a > 0 ? room * (b - a) : logarithmic ? 0.3 : Math.abs(a) * 0.1;
     return [a - margin, b + margin];
   };
   // While a training runs, the end of the step axis moves in jumps of some five per cent, the same for all panels.

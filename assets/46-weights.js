@@ -1,7 +1,7 @@
 // Every parameter of the network: a table of its measures, and below it how far it has come since the start.
 landscope.drawers.weights = (() => {
   const { format } = landscope;
-  const LONGEST = 14; // letters of a label; of a longer name the end says more
+  const LONGEST = 11; // letters of a label; of a longer name the end says more
   const MOST = 24; // bars: of more parameters those that came furthest
 
   const TITLES = { "σ₁": "largest singular value", moved: "distance from the start", "W₂": "Wasserstein distance from the start" };

@@ -65,7 +65,8 @@ def class_conflict(watched: Watched) -> GradientConflict | None:
             f"the gradients of all classes are {numbers:,} numbers, at most {_MOST_NUMBERS:,} are held at once; "
             "ls.dynamics.gradient_conflict compares those of fewer groups"
         )
-    return dynamics.gradient_conflict(dynamics.by_group(watched.sketch))
+    found = dynamics.gradient_conflict(dynamics.by_group(watched.sketch))
+    return found.replaced(provenance=replace(found.provenance, examples=watched.sketch.examples))
 
 
 def weights(watched: Watched) -> WeightStatistics:

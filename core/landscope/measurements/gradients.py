@@ -71,7 +71,7 @@ class GradientStatistics(Measurement):
         return 1 / (1 + self.critical_batch_size / batch_size)
 
     def scalars(self) -> dict[str, float]:
-        """Norm, covariance trace, signal-to-noise, noise scale with its error, and direction variance of gradients."""
+        """Norm, covariance trace, signal-to-noise, noise scale (inf where hidden) and its error, direction variance."""
         lines = {
             "norm": float(self.norms[0, 0]),
             "trace": float(self.traces[0, 0]),
@@ -81,7 +81,8 @@ class GradientStatistics(Measurement):
         }
         if len(self.direction_variances):
             lines["direction_variance"] = float(self.direction_variances[0])
-        return {name: value for name, value in lines.items() if np.isfinite(value)}
+        known = {name: value for name, value in lines.items() if np.isfinite(value)}
+        return known | {"noise_scale": self.critical_batch_size}  # infinite: what was seen before holds no longer
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -117,7 +117,7 @@ def test_equal_examples_have_no_noise_and_opposite_ones_nothing_else():
     opposite = gradient_statistics(of_means([[1.0], [-1.0], [1.0], [-1.0]]), groups={})
     assert opposite.critical_batch_size == np.inf
     assert opposite.progress(8) == 0
-    assert "noise_scale" not in opposite.scalars()
+    assert opposite.scalars()["noise_scale"] == np.inf
 
 
 def test_half_the_noise_scale_makes_a_third_of_the_progress():

@@ -105,7 +105,8 @@ def test_what_a_training_has_not_is_not_measured():
     for probe in (ExampleFrames(), OutputFrames(), class_conflict, example_mixture, reliability, units):
         assert probe(seen) is None
     assert gradients(seen).groups == ("all",)
-    assert class_conflict(watched()).parts == ("0", "1", "2")
+    conflict = class_conflict(watched())
+    assert (conflict.parts, conflict.provenance.examples) == (("0", "1", "2"), 16)
     assert units(watched()).layers == ("1",)
     assert example_mixture(watched()).shares.sum() == pytest.approx(1)
     assert reliability(watched()).right.shape == (40,)
