@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from landscope.curvature import eigenvalues
 from landscope.measurements import CoefficientCalibration, LearningCoefficient
@@ -40,6 +41,7 @@ class _Sampler:
 def local_learning_coefficient(
     objective: Objective,
     *,
+    theta: Tensor | None = None,
     examples: int | None = None,
     chains: int = 4,
     burn_in: int = 300,
@@ -48,10 +50,11 @@ def local_learning_coefficient(
     pull: float = 0.05,
     seed: int = 0,
 ) -> LearningCoefficient:
-    """Estimates the local learning coefficient at the model's weights, which should be near a minimum.
+    """Estimates the local learning coefficient at weights that should be near a minimum.
 
     Args:
         objective: The training objective, or a sample of it.
+        theta: Where, (P,); the model's weights by default.
         examples: n; by default as many as the objective has.
         chains: Independent chains, two at least.
         burn_in: Steps that each takes before its draws count.
@@ -65,8 +68,9 @@ def local_learning_coefficient(
         FloatingPointError: if the dynamics diverged.
     """
     with objective.measuring() as meter:
-        sampler = _sampler(objective, _largest(objective), examples, chains, burn_in, draws, step, pull, seed)
-        start, losses, distances = _sample(objective, sampler)
+        origin = objective.theta() if theta is None else theta
+        sampler = _sampler(objective, _largest(objective, origin), examples, chains, burn_in, draws, step, pull, seed)
+        start, losses, distances = _sample(objective, origin, sampler)
         if not np.isfinite(losses).all():
             raise FloatingPointError("the Langevin dynamics diverged; lower step, or raise pull")
         method = f"SGLD, {chains} chains of {burn_in} + {draws} steps, step {step:g}, pull {pull:g}"
@@ -90,6 +94,7 @@ def local_learning_coefficient(
 def calibrate_learning_coefficient(
     objective: Objective,
     *,
+    theta: Tensor | None = None,
     steps: Sequence[float] = (0.1, 0.3, 1.0),
     pulls: Sequence[float] = (0.02, 0.1, 0.5),
     examples: int | None = None,
@@ -106,10 +111,11 @@ def calibrate_learning_coefficient(
     shape = (len(steps), len(pulls))
     values, stderrs, mixing = np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     with objective.measuring() as meter:
-        largest = _largest(objective)
+        origin = objective.theta() if theta is None else theta
+        largest = _largest(objective, origin)
         for (i, step), (j, pull) in ((a, b) for a in enumerate(steps) for b in enumerate(pulls)):
             sampler = _sampler(objective, largest, examples, chains, burn_in, draws, step, pull, seed)
-            start, losses, _ = _sample(objective, sampler)
+            start, losses, _ = _sample(objective, origin, sampler)
             if np.isfinite(losses).all():
                 kept = sampler.nbeta * (losses[:, burn_in:] - start)
                 means = kept.mean(axis=1)
@@ -126,8 +132,8 @@ def calibrate_learning_coefficient(
         )
 
 
-def _largest(objective: Objective) -> float:
-    largest = float(eigenvalues(objective, 1, tolerance=0.05).values[0])
+def _largest(objective: Objective, origin: Tensor) -> float:
+    largest = float(eigenvalues(objective, 1, theta=origin, tolerance=0.05).values[0])
     if not largest > 0:
         raise ValueError(
             f"the Hessian's largest eigenvalue must be positive to set the sampler's scale, got {largest:.3g}"
@@ -162,9 +168,8 @@ def _sampler(
     return _Sampler(step / (nbeta * largest + strength), nbeta, strength, chains, burn_in, draws, seed)
 
 
-def _sample(objective: Objective, sampler: _Sampler) -> tuple[float, np.ndarray, np.ndarray]:
+def _sample(objective: Objective, origin: Tensor, sampler: _Sampler) -> tuple[float, np.ndarray, np.ndarray]:
     """L*, and loss and distance from w* after each step, (chains, burn_in + draws); ends early where it diverges."""
-    origin = objective.theta()
     start = objective.value(origin)
     steps = sampler.burn_in + sampler.draws
     losses, distances = np.full((sampler.chains, steps), np.nan), np.full((sampler.chains, steps), np.nan)

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from landscope import curvature, embedding, kernel, landscape
+from landscope import curvature, dynamics, embedding, kernel, landscape
 from landscope.curvature.spectrum import eigenvalues_by_steps
 from landscope.lab import entries
 from landscope.lab.progress import Progress
@@ -82,6 +82,11 @@ def _whole(measure: Callable[[Subject, Tensor, Any], Measurement]) -> Engine:
     return engine
 
 
+def _of(measure: Callable[..., Measurement]) -> Engine:
+    """An engine that is a function of an objective, theta and the parameters by their names."""
+    return _whole(lambda subject, theta, asked: measure(subject.objective, theta=theta, **vars(asked)))
+
+
 def _features(asked: Any) -> dict[str, Any]:
     return {**vars(asked), "layer": asked.layer or None}
 
@@ -91,17 +96,15 @@ ENGINES: Mapping[str, Engine] = {
     "slice1d": _slice1d,
     "slice3d": _slice3d,
     "eigenvalues": _eigenvalues,
-    "density": _whole(lambda subject, theta, asked: curvature.density(subject.objective, theta=theta, **vars(asked))),
-    "trace": _whole(lambda subject, theta, asked: curvature.trace(subject.objective, theta=theta, **vars(asked))),
+    "density": _of(curvature.density),
+    "trace": _of(curvature.trace),
     "sharpness": _whole(
         lambda subject, theta, asked: curvature.sharpness(
             subject.objective, subject.optimizer, theta=theta, **vars(asked)
         )
     ),
-    "quadratic": _whole(
-        lambda subject, theta, asked: curvature.quadratic_model(subject.objective, theta=theta, **vars(asked))
-    ),
-    "ntk": _whole(lambda subject, theta, asked: kernel.ntk(subject.objective, theta=theta, **vars(asked))),
+    "quadratic": _of(curvature.quadratic_model),
+    "ntk": _of(kernel.ntk),
     "project": _whole(
         lambda subject, theta, asked: embedding.project(subject.objective, theta=theta, **_features(asked))
     ),
@@ -111,5 +114,16 @@ ENGINES: Mapping[str, Engine] = {
     "geometry": _whole(
         lambda subject, theta, asked: embedding.geometry(subject.objective, theta=theta, **_features(asked))
     ),
+    "class_spectra": _of(curvature.class_spectra),
+    "gradient_statistics": _of(dynamics.gradient_statistics),
+    "gradient_conflict": _whole(
+        lambda subject, theta, asked: dynamics.gradient_conflict(dynamics.by_group(subject.objective), theta=theta)
+    ),
+    "unit_activity": _of(dynamics.unit_activity),
+    "example_scores": _of(dynamics.example_scores),
+    "calibration": _of(dynamics.calibration),
+    "plasticity": _of(dynamics.plasticity),
+    "learning_coefficient": _of(dynamics.local_learning_coefficient),
+    "coefficient_calibration": _of(dynamics.calibrate_learning_coefficient),
 }
 """By the entry's name."""

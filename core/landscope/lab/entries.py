@@ -127,6 +127,74 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Classes:
+    """Parameters of the spectra of single classes."""
+
+    tolerance: float = parameter(1e-2, "relative error to reach", 1e-10, 0.5, scale="log")
+    operator: str = parameter("hessian", "matrix", choices=_OPERATORS)
+    seed: int = parameter(0, "seed", 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Parameters of the statistics of single examples' gradients."""
+
+    n: int = parameter(256, "examples", 4, 4096)
+    seed: int = parameter(0, "seed of the choice of examples", 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No parameters."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Parameters of the scores of examples."""
+
+    gradients: bool = parameter(False, "GraNd too, from each example's gradient")
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Parameters of the calibration."""
+
+    bins: int = parameter(15, "bins", 2, 100)
+
+
+@dataclass(frozen=True)
+class Plasticity:
+    """Parameters of the plasticity probe."""
+
+    steps: int = parameter(50, "steps of Adam on random labels", 1, 10_000)
+    lr: float = parameter(1e-2, "its learning rate", 1e-6, 10, scale="log")
+    n: int = parameter(256, "examples", 2, 4096)
+    seed: int = parameter(0, "seed of the labels", 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """Parameters of the local learning coefficient."""
+
+    chains: int = parameter(4, "chains", 2, 64)
+    burn_in: int = parameter(300, "steps that do not count", 0, 100_000)
+    draws: int = parameter(300, "steps that count", 2, 100_000)
+    step: float = parameter(0.2, "step, as a share of the inverse curvature", 1e-4, 4, scale="log")
+    pull: float = parameter(0.05, "pull to the weights, as a share of the largest curvature", 1e-6, 10, scale="log")
+    seed: int = parameter(0, "seed", 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class CoefficientGrid:
+    """Parameters of the learning coefficient over its sampler's settings."""
+
+    chains: int = parameter(4, "chains", 2, 64)
+    burn_in: int = parameter(150, "steps that do not count", 0, 100_000)
+    draws: int = parameter(150, "steps that count", 2, 100_000)
+    seed: int = parameter(0, "seed", 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
 class Entry:
     """One thing that can be asked for.
 
@@ -224,6 +292,60 @@ ENTRIES: dict[str, Entry] = {
             "How many directions the features use, how they contrast, and neural collapse.",
             Features,
             lambda asked: 10,
+        ),
+        Entry(
+            "class_spectra",
+            "Both ends of the spectrum of each class's own loss: whether the weights are a minimum for every class.",
+            Classes,
+            lambda asked: _PRODUCT * 90,
+        ),
+        Entry(
+            "gradient_statistics",
+            "How noisy the gradients of single examples are, by layer and class, and the critical batch size.",
+            Gradients,
+            lambda asked: 6,
+        ),
+        Entry(
+            "gradient_conflict",
+            "Which classes' gradients point against one another.",
+            Nothing,
+            lambda asked: 4,
+        ),
+        Entry(
+            "unit_activity",
+            "Dead, dormant and saturated units of each layer.",
+            Nothing,
+            lambda asked: 1,
+        ),
+        Entry(
+            "example_scores",
+            "Loss, margin, confidence and importance of every example.",
+            Scores,
+            lambda asked: 8 if asked.gradients else 1,
+        ),
+        Entry(
+            "calibration",
+            "How far the network's confidence agrees with its accuracy.",
+            Reliability,
+            lambda asked: 1,
+        ),
+        Entry(
+            "plasticity",
+            "How fast a copy of the network learns fresh random labels.",
+            Plasticity,
+            lambda asked: 1.2 * asked.steps + 60,
+        ),
+        Entry(
+            "learning_coefficient",
+            "The local learning coefficient by Langevin dynamics, with its chains.",
+            Coefficient,
+            lambda asked: asked.chains * (asked.burn_in + asked.draws) + 75,
+        ),
+        Entry(
+            "coefficient_calibration",
+            "The learning coefficient over the settings of its sampler: to be believed where it depends on none.",
+            CoefficientGrid,
+            lambda asked: 9 * asked.chains * (asked.burn_in + asked.draws) + 75,
         ),
     )
 }

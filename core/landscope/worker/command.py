@@ -258,7 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     group = parser.add_argument_group("what to measure, with parameters as name=value,name=value")
     for entry in description():
         known = ENTRIES[entry["name"]]
-        names = [f"--{known.name}", *([_SHORT[known.name]] if known.name in _SHORT else [])]
+        names = [f"--{known.name.replace('_', '-')}", *([_SHORT[known.name]] if known.name in _SHORT else [])]
         group.add_argument(
             *names, action=_Ask, dest=known.name, nargs="?", const="", default=argparse.SUPPRESS,
             metavar="NAME=VALUE", help=_help(entry),
@@ -267,12 +267,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _option(entry: Entry) -> str:
-    return _SHORT.get(entry.name, f"--{entry.name}")
+    return _SHORT.get(entry.name, f"--{entry.name.replace('_', '-')}")
 
 
 def _help(entry: Mapping[str, Any]) -> str:
     parameters = "; ".join(f"{about['name']}={about['default']}" for about in entry["parameters"])
-    return f"{entry['title']} ({parameters})".replace("%", "%%")
+    return (f"{entry['title']} ({parameters})" if parameters else entry["title"]).replace("%", "%%")
 
 
 if __name__ == "__main__":

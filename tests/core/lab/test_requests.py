@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from landscope import curvature, embedding, kernel, lab, landscape
+from landscope import curvature, dynamics, embedding, kernel, lab, landscape
 from landscope.lab import engines, steps
 from landscope.lab.failures import reason
 from landscope.objective import Objective
@@ -23,6 +23,10 @@ SMALL = {
     "trace": {"budget": 8},
     "ntk": {"n": 6},
     "project": {"examples": 24},
+    "gradient_statistics": {"n": 12},
+    "plasticity": {"steps": 4, "n": 12},
+    "learning_coefficient": {"chains": 2, "burn_in": 1, "draws": 3},
+    "coefficient_calibration": {"chains": 2, "burn_in": 0, "draws": 2},
 }
 
 
@@ -52,6 +56,17 @@ def direct(what, objective):
         "project": lambda: embedding.project(objective, examples=24),
         "collapse": lambda: embedding.collapse(objective),
         "geometry": lambda: embedding.geometry(objective),
+        "class_spectra": lambda: curvature.class_spectra(objective, tolerance=1e-2),
+        "gradient_statistics": lambda: dynamics.gradient_statistics(objective, 12),
+        "gradient_conflict": lambda: dynamics.gradient_conflict(dynamics.by_group(objective)),
+        "unit_activity": lambda: dynamics.unit_activity(objective),
+        "example_scores": lambda: dynamics.example_scores(objective),
+        "calibration": lambda: dynamics.calibration(objective),
+        "plasticity": lambda: dynamics.plasticity(objective, steps=4, n=12),
+        "learning_coefficient": lambda: dynamics.local_learning_coefficient(objective, chains=2, burn_in=1, draws=3),
+        "coefficient_calibration": lambda: dynamics.calibrate_learning_coefficient(
+            objective, chains=2, burn_in=0, draws=2
+        ),
     }[what]()
 
 
