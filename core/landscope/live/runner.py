@@ -269,13 +269,14 @@ class Runner:
             placement = self._placements[name]
             before = placement.background
             placement.took("background", aside.seconds + lost)
-            if before is None and placement.inline is not None and placement.background is not None:
+            if before is None and placement.background is not None:
                 where = placement.where(self._pace.typical)
+                numbers = {"inline_s": placement.inline, "background_s": placement.background}
+                inline = "" if placement.inline is None else f"{placement.inline:.2g} s inline and by "
                 text = (
                     f"{name} runs {'inline' if where == 'inline' else 'in the background'}: it delays training by "
-                    f"{placement.inline:.2g} s inline and by {placement.background:.2g} s in the background"
+                    f"{inline}{placement.background:.2g} s in the background"
                 )
-                numbers = {"inline_s": placement.inline, "background_s": placement.background}
                 self._writer.event(self._watched.step, "probe-placed", text, {"probe": name, "where": where} | numbers)
 
     def _keep_inline(self, text: str, *names: str) -> None:
