@@ -106,7 +106,7 @@ def waves_first(run):
     held_out = Objective(model, torch.nn.CrossEntropyLoss(), test)
     found = []
     for frame in run.frames():
-        if frame.name == "snapshot" and 200 < frame.step < 2500:
+        if frame.name == "snapshot" and 400 < frame.step < 1800:
             theta = torch.as_tensor(run.measurement("snapshot", step=frame.step).theta)
             accuracy = float(held_out.metrics(theta[None])["accuracy"])
             measured = progress_measures(held_out, splits={"train": train[0], "test": test[0]}, theta=theta).scalars()
