@@ -1,6 +1,11 @@
 """Files that take long come first, so that in the end no process is left alone with one while the others wait."""
 
+import signal
+
 import pytest
+
+# A shell's background job ignores SIGINT, and hands that on to the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = (
     "packaging/test_wheel.py",
