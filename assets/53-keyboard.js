@@ -68,7 +68,7 @@ landscope.keyboard = (() => {
       // Space presses a focused button, and arrows move within a focused choice: those keep their own meaning.
       if (name === " " && event.target.closest?.("button, a, label")) return;
       if (name.startsWith("Arrow") && event.target.closest?.("[role=radiogroup]")) return;
-      event.preventDefault();
+      if (name !== "Escape") event.preventDefault(); // the browser closes its popovers by it
       KEYS[name](event);
     });
   };
