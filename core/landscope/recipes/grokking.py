@@ -80,7 +80,7 @@ def split_pairs(prime: int, fraction: float, seed: int) -> tuple[tuple[Tensor, T
 
 def _tokens(pairs: dict[str, Tensor]) -> Probe:
     """The Fourier spectrum of the embedding, with the progress measures on all pairs and on each split's."""
-    return Probe("tokens", lambda watched: progress_measures(watched.focus, splits=pairs), weight=0.3, gradients=8)
+    return Probe("tokens", lambda watched: progress_measures(watched.focus, splits=pairs), weight=1.5, gradients=8)
 
 
 def build(config: Config) -> Experiment:

@@ -160,6 +160,8 @@ def test_gradient_noise():
 def test_plasticity_loss():
     assert found("plasticity-loss", plasticity__loss=[1, 1, 1.2, 1.6, 1.8, 2.0]).since == 60
     assert "plasticity-loss" not in kinds(plasticity__loss=[1, 1, 1.2, 1.6, 1.4, 1.6])
+    learnt = {"plasticity__loss": [1e-3, 2e-3, 2e-3, 3e-3], "plasticity__accuracy": [1.0] * 4}
+    assert "plasticity-loss" not in kinds(**learnt)  # of what is left, a multiple says nothing
 
 
 SLOW = {"sharpness__lambda_max": 1.0 * FLAT, "sharpness__threshold": 10 * FLAT, "train__loss": line(1, 0.5)}
@@ -172,6 +174,7 @@ def test_a_rate_that_could_be_higher():
         {"sharpness__lambda_max": line(0.1, 1.0)},  # on its way up
         {"train__loss": FLAT},  # at rest
         {"train__loss": 0.5 ** np.arange(20)},  # fast enough
+        {"train__accuracy": FLAT},  # fitted
     ):
         assert "slack" not in kinds(**(SLOW | change))
 

@@ -14,6 +14,8 @@ _NOISY = 0.1
 _READINGS = 3
 # A plasticity probe that ends this many times as high as at the start shows that less can be learnt.
 _STIFFER = 1.5
+# Accuracy on the random labels from which on they are learnt, whatever is left of the loss.
+_LEARNT = 0.95
 
 
 def _noise(series: History) -> Finding | None:
@@ -35,6 +37,9 @@ def _noise(series: History) -> Finding | None:
 def _plasticity(series: History) -> Finding | None:
     probe = series.get("plasticity/loss")
     if probe is None or len(probe.values) < _READINGS:
+        return None
+    accuracy = series.get("plasticity/accuracy")
+    if accuracy is not None and accuracy.last >= _LEARNT:
         return None
     recent = probe.values[-_READINGS:]
     if not (probe.first > 0 and recent.min() > _STIFFER * probe.first):

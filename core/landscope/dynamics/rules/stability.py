@@ -19,6 +19,7 @@ _RECENT, _SPIKE, _FALLEN = 10, 1.5, 0.8
 _STEADY = 0.75
 # Share of the threshold up to which a rate is called low, and readings over which it must be.
 _SLACK, _PATIENT = 0.25, 6
+_FITTED = 0.99  # training accuracy from which on there is nothing to hurry for
 
 _EVIDENCE = ("sharpness/lambda_max", "sharpness/threshold")
 
@@ -129,6 +130,9 @@ def _slack(series: History) -> Finding | None:
     sharpness, _, ratios = found
     recent = ratios[-_PATIENT:]
     if not (recent.max() < _SLACK and recent[-1] < 1.1 * recent[0]):
+        return None
+    accuracy = series.get("train/accuracy")
+    if accuracy is not None and accuracy.last >= _FITTED:
         return None
     began = int(sharpness.steps[-_PATIENT])
     before = loss.value_at(began)
