@@ -18,6 +18,7 @@ _BACKGROUND = ("lazy", "rich")
 # Looks in a row at which a state must be seen, or missed, before it has begun, or ended: what flickers is not told.
 _BEGIN, _END = 2, 4
 _MOST = 100  # beginnings of one state that are told in one run
+_WAITING = Finding("starting", "Waiting for the first measurements.")
 
 
 def findings(series: History) -> list[Finding]:
@@ -27,8 +28,7 @@ def findings(series: History) -> list[Finding]:
         series: Scalars over time by name, as a run records them: "train/loss", "test/accuracy",
             "sharpness/lambda_max" and so on; any may be missing, and then its rules are silent.
     """
-    found = [finding for finding in (rule.find(series) for rule in RULES) if finding is not None]
-    return [one for one in found if one.kind not in _ALWAYS]
+    return _worth_telling(_found(series))
 
 
 def diagnose(series: History) -> Finding:
@@ -36,9 +36,20 @@ def diagnose(series: History) -> Finding:
 
     Divergence comes first, then grokking, stability, the representation, noise, and plain learning.
     """
-    found = [finding for finding in (rule.find(series) for rule in RULES) if finding is not None]
+    return _headline(_found(series))
+
+
+def _found(series: History) -> list[Finding]:
+    return [finding for finding in (rule.find(series) for rule in RULES) if finding is not None]
+
+
+def _worth_telling(found: list[Finding]) -> list[Finding]:
+    return [one for one in found if one.kind not in _ALWAYS]
+
+
+def _headline(found: list[Finding]) -> Finding:
     if not found:
-        return Finding("starting", "Waiting for the first measurements.")
+        return _WAITING
     return next((one for one in found if one.kind not in _BACKGROUND), found[0])
 
 
@@ -72,15 +83,19 @@ class Timeline:
 
     Attributes:
         phases: All beginnings and ends so far.
+        headline: What `diagnose` says at the last look.
     """
 
+    headline: Finding = _WAITING
     phases: list[Phase] = field(default_factory=list)
     _states: dict[str, _State] = field(default_factory=dict)
     _begun: Counter[str] = field(default_factory=Counter)
 
     def look(self, series: History, step: int) -> list[Phase]:
         """What has begun or ended since the last look, which was at an earlier `step`."""
-        present = {one.kind: one for one in findings(series)}
+        found = _found(series)
+        self.headline = _headline(found)
+        present = {one.kind: one for one in _worth_telling(found)}
         phases: list[Phase] = []
         for kind, finding in present.items():
             state = self._states.setdefault(kind, _State(finding))

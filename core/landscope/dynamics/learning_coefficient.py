@@ -74,13 +74,12 @@ def local_learning_coefficient(
         if not np.isfinite(losses).all():
             raise FloatingPointError("the Langevin dynamics diverged; lower step, or raise pull")
         method = f"SGLD, {chains} chains of {burn_in} + {draws} steps, step {step:g}, pull {pull:g}"
-        kept = sampler.nbeta * (losses[:, burn_in:] - start)
-        means = kept.mean(axis=1)
+        value, stderr, mixing = _estimate(start, losses, sampler)
         return LearningCoefficient(
             provenance=meter.provenance(method, seed=seed),
-            value=float(means.mean()),
-            stderr=float(means.std(ddof=1) / math.sqrt(chains)),
-            mixing=_mixing(kept),
+            value=value,
+            stderr=stderr,
+            mixing=mixing,
             start=start,
             losses=losses,
             distances=distances,
@@ -117,10 +116,7 @@ def calibrate_learning_coefficient(
             sampler = _sampler(objective, largest, examples, chains, burn_in, draws, step, pull, seed)
             start, losses, _ = _sample(objective, origin, sampler)
             if np.isfinite(losses).all():
-                kept = sampler.nbeta * (losses[:, burn_in:] - start)
-                means = kept.mean(axis=1)
-                values[i, j], stderrs[i, j] = means.mean(), means.std(ddof=1) / math.sqrt(chains)
-                mixing[i, j] = _mixing(kept)
+                values[i, j], stderrs[i, j], mixing[i, j] = _estimate(start, losses, sampler)
         method = f"SGLD over {shape[0]} steps and {shape[1]} pulls, {chains} chains of {burn_in} + {draws} steps"
         return CoefficientCalibration(
             provenance=meter.provenance(method, seed=seed),
@@ -187,6 +183,13 @@ def _sample(objective: Objective, origin: Tensor, sampler: _Sampler) -> tuple[fl
             losses[chain, step] = loss
             distances[chain, step] = float((theta - origin).double().norm())
     return start, losses, distances
+
+
+def _estimate(start: float, losses: np.ndarray, sampler: _Sampler) -> tuple[float, float, float]:
+    """The coefficient, its standard error between chains, and how far these agree, from what came after burn-in."""
+    kept = sampler.nbeta * (losses[:, sampler.burn_in :] - start)
+    means = kept.mean(axis=1)
+    return float(means.mean()), float(means.std(ddof=1) / math.sqrt(len(means))), _mixing(kept)
 
 
 def _mixing(draws: np.ndarray) -> float:

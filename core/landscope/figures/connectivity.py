@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from landscope.figures.lines import DASHES, series_layout
 from landscope.figures.scales import log_axis
-from landscope.figures.theme import Theme
+from landscope.figures.theme import ABOVE, Theme
 from landscope.measurements import Barriers, Connection
 from landscope.measurements.connectivity import chord_excess
 
 __all__ = ["barriers_figure", "connection_figure"]
 
 _WIDE = 20.0  # ratio of the greatest loss to the least from which on a linear axis hides the lower ones
-_ABOVE = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0}
 
 
 def connection_figure(connection: Connection, colours: Theme) -> go.Figure:
@@ -56,7 +55,7 @@ def connection_figure(connection: Connection, colours: Theme) -> go.Figure:
         if connection.curve == "line"
         else f"; {connection.length / connection.distance:.2f} times as long as the line"
     )
-    figure.update_layout(showlegend=True, legend=_ABOVE)
+    figure.update_layout(showlegend=True, legend=ABOVE)
     figure.update_xaxes(title={"text": f"t: from the first end (0) to the second (1){detour}"}, range=[0, 1])
     return figure
 
@@ -93,7 +92,7 @@ def barriers_figure(barriers: Barriers, colours: Theme) -> go.Figure:
     if barriers.barrier_errors is not None:
         figure.data[0].error_y = {"array": 2 * barriers.barrier_errors, "thickness": 1, "width": 3}
     figure.update_yaxes(rangemode="tozero")
-    return figure.update_layout(showlegend=len(rows[0][1]) > 1, legend=_ABOVE)
+    return figure.update_layout(showlegend=len(rows[0][1]) > 1, legend=ABOVE)
 
 
 def _series(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from landscope.figures.lines import series_layout
-from landscope.figures.theme import Theme, blend, template
+from landscope.figures.lines import add_band, series_layout
+from landscope.figures.theme import ABOVE, Theme, template
 from landscope.measurements import Forecast, LossLaw, ScheduleBound
 
 __all__ = ["forecast_figure", "law_figure", "schedule_figure"]
-
-_ABOVE = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0}
 
 
 def law_figure(law: LossLaw, colours: Theme) -> go.Figure:
@@ -22,7 +20,7 @@ def law_figure(law: LossLaw, colours: Theme) -> go.Figure:
         colours: The theme.
     """
     rows = [("loss", False), ("residual (share of loss)", False)]
-    figure = go.Figure(layout=series_layout(rows, colours) | {"showlegend": True, "legend": _ABOVE})
+    figure = go.Figure(layout=series_layout(rows, colours) | {"showlegend": True, "legend": ABOVE})
     points = {"size": 4, "color": colours.muted}
     figure.add_scatter(x=law.steps, y=law.losses, mode="markers", marker=points, name="measured")
     constants = f"{law.floor:.3g} + {law.scale:.3g} x<sup>−{law.exponent:.2g}</sup>"
@@ -56,14 +54,11 @@ def forecast_figure(made: Forecast, colours: Theme) -> go.Figure:
             "title": {"text": scored},
             "xaxis": {"title": {"text": "training (steps)"}},
             "yaxis": {"title": {"text": "loss"}},
-            "legend": _ABOVE,
+            "legend": ABOVE,
             "margin": {"t": 44},
         }
     )
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    shade = blend(colours.first, colours.surface, 0.22)
-    figure.add_scatter(x=made.steps, y=made.low, showlegend=False, name="low", **edge)
-    figure.add_scatter(x=made.steps, y=made.high, fill="tonexty", fillcolor=shade, name="± 2 standard errors", **edge)
+    add_band(figure, made.steps, made.low, made.high, "± 2 standard errors", colours)
     line = {"width": 2, "color": colours.first}
     figure.add_scatter(x=made.steps, y=made.expected, mode="lines", line=line, name=f"from step {made.made_at:,}")
     if made.observed is not None:
@@ -80,7 +75,7 @@ def schedule_figure(measured: ScheduleBound, colours: Theme) -> go.Figure:
         colours: The theme.
     """
     rows = [("bound on f − f* (units of loss)", True), ("learning rate", False)]
-    figure = go.Figure(layout=series_layout(rows, colours) | {"showlegend": True, "legend": _ABOVE})
+    figure = go.Figure(layout=series_layout(rows, colours) | {"showlegend": True, "legend": ABOVE})
     steps = np.arange(1, len(measured.rates) + 1)
     for name, values, hue, dash in (
         ("bound", measured.bound, colours.first, "solid"),

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from landscope.figures.lines import DASHES, numbers_figure, series_layout
 from landscope.figures.pairs import pairs_figure
 from landscope.figures.scales import log_axis, number
-from landscope.figures.theme import Theme, blend, categories, template
+from landscope.figures.theme import ABOVE, Theme, blend, categories, template
 from landscope.measurements import GapChange, GradientConflict, GradientStatistics, UpdatePath
 
 __all__ = ["conflict_figure", "gap_figure", "gradient_figure", "path_figure"]
@@ -78,7 +78,7 @@ def _batches_figure(measured: GradientStatistics, colours: Theme) -> go.Figure:
             "title": {"text": f"batches of {measured.counts[0]} examples"},
             "xaxis": {"title": {"text": "batch size (examples)"}, **log_axis(1, max(2, float(sizes[-1])))},
             "yaxis": {"title": {"text": "agreement of gradients (no unit)"}, "rangemode": "tozero"},
-            "legend": {"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom"},
+            "legend": ABOVE,
             "margin": {"t": 64},
         }
     )

@@ -14,6 +14,7 @@ from landscope.figures.theme import Theme, blend, template
 from landscope.measurements import Collapse, Sharpness, SpectralCriteria, Trace
 
 __all__ = [
+    "add_band",
     "collapse_figure",
     "criteria_figure",
     "numbers_figure",
@@ -165,3 +166,11 @@ def numbers_figure(
         name=axis,
     )
     return figure
+
+
+def add_band(figure: go.Figure, x: ArrayLike, low: ArrayLike, high: ArrayLike, name: str, colours: Theme) -> None:
+    """Shades what lies between two lines, under one name in the legend."""
+    edge: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    shade = blend(colours.first, colours.surface, 0.22)
+    figure.add_scatter(x=x, y=low, showlegend=False, name="low", **edge)
+    figure.add_scatter(x=x, y=high, fill="tonexty", fillcolor=shade, name=name, **edge)

@@ -8,14 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from landscope.figures.lines import series_layout
+from landscope.figures.lines import add_band, series_layout
 from landscope.figures.scales import height_scale, log_axis, log_ticks, number
-from landscope.figures.theme import Theme, blend, template
+from landscope.figures.theme import ABOVE, Theme, blend, template
 from landscope.measurements import Ensemble, MeanCurvature, SampleConvergence
 
 __all__ = ["convergence_figure", "curvature_lines_figure", "ensemble_figure"]
-
-_ABOVE = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0}
 
 
 def convergence_figure(convergence: SampleConvergence, colours: Theme) -> go.Figure:
@@ -26,7 +24,7 @@ def convergence_figure(convergence: SampleConvergence, colours: Theme) -> go.Fig
         colours: The theme.
     """
     rows = [("change by one example (loss)", True), (f"distance from all {convergence.provenance.examples}", True)]
-    figure = go.Figure(layout=series_layout(rows, colours) | {"showlegend": True, "legend": _ABOVE})
+    figure = go.Figure(layout=series_layout(rows, colours) | {"showlegend": True, "legend": ABOVE})
     sizes, changes = convergence.sizes, convergence.changes
     law = np.sqrt(sizes * (sizes + 1.0)) ** convergence.slope
     known = changes > 0
@@ -104,15 +102,12 @@ def ensemble_figure(ensemble: Ensemble, colours: Theme) -> go.Figure:
         "template": template(colours),
         "xaxis": {"title": {"text": f"distance along each line ({ensemble.axis})"}},
         "yaxis": scale | {"title": {"text": "loss (log scale)" if logarithmic else "loss"}},
-        "legend": _ABOVE,
+        "legend": ABOVE,
         "hovermode": "closest",
     }
     figure = go.Figure(layout=layout)
     lower, upper = (_finite(ensemble.quantile(share)) for share in (0.1, 0.9))
-    edge: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    shade = blend(colours.first, colours.surface, 0.22)
-    figure.add_scatter(x=ensemble.radius, y=lower, showlegend=False, name="low", **edge)
-    figure.add_scatter(x=ensemble.radius, y=upper, fill="tonexty", fillcolor=shade, name="middle 80 % of lines", **edge)
+    add_band(figure, ensemble.radius, lower, upper, "middle 80 % of lines", colours)
     for row, losses in enumerate(ensemble.loss):
         figure.add_scatter(
             x=ensemble.radius,
@@ -157,7 +152,7 @@ def curvature_lines_figure(mean: MeanCurvature, colours: Theme) -> go.Figure:
             "template": template(colours),
             "xaxis": {"title": {"text": "random unit directions, least curved first"}},
             "yaxis": {"title": {"text": "curvature d·Hd (loss / parameter²)"}},
-            "legend": _ABOVE,
+            "legend": ABOVE,
         }
     )
     ends = [0.5, len(order) + 0.5]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from landscope.figures.theme import Theme, blend, template
+from landscope.figures.lines import add_band
+from landscope.figures.theme import ABOVE, Theme, blend, template
 from landscope.measurements import SeedBands, SeedVariance
 
 __all__ = ["bands_figure", "variance_figure"]
-
-_ABOVE = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0}
 
 
 def bands_figure(bands: SeedBands, colours: Theme) -> go.Figure:
@@ -25,15 +24,10 @@ def bands_figure(bands: SeedBands, colours: Theme) -> go.Figure:
             "template": template(colours),
             "xaxis": {"title": {"text": "training (steps)"}},
             "yaxis": {"title": {"text": bands.quantity}},
-            "legend": _ABOVE,
+            "legend": ABOVE,
         }
     )
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    shade = blend(colours.first, colours.surface, 0.22)
-    figure.add_scatter(x=bands.steps, y=bands.quantile(0.1), showlegend=False, name="low", **edge)
-    figure.add_scatter(
-        x=bands.steps, y=bands.quantile(0.9), fill="tonexty", fillcolor=shade, name="middle 80 % of runs", **edge
-    )
+    add_band(figure, bands.steps, bands.quantile(0.1), bands.quantile(0.9), "middle 80 % of runs", colours)
     for run, values in enumerate(bands.values):
         thin = {"width": 0.6, "color": colours.muted}
         figure.add_scatter(x=bands.steps, y=values, mode="lines", line=thin, showlegend=False, name=f"run {run + 1}")
@@ -57,7 +51,7 @@ def variance_figure(measured: SeedVariance, colours: Theme) -> go.Figure:
             "title": {"text": title},
             "xaxis": {"title": {"text": "accuracy on the test set"}, "tickformat": ".1%"},
             "yaxis": {"title": {"text": "runs"}},
-            "legend": _ABOVE,
+            "legend": ABOVE,
             "bargap": 0.02,
             "margin": {"t": 56},
         }

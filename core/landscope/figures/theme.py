@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 
 __all__ = [
+    "ABOVE",
     "CONFIG",
     "DARK",
     "LIGHT",
@@ -35,6 +36,9 @@ CONFIG: dict[str, Any] = {
     "responsive": True,
 }
 """Settings of every graph. Nothing is ever offered for upload."""
+
+ABOVE: dict[str, Any] = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "left", "x": 0}
+"""A legend in one row above its figure."""
 
 FONT = 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from landscope.figures.lines import DASHES, series_layout
 from landscope.figures.scales import log_axis, number
-from landscope.figures.theme import Theme, categories, template
+from landscope.figures.theme import ABOVE, Theme, categories, template
 from landscope.measurements import Plasticity, UnitActivity, WeightStatistics
 
 __all__ = ["plasticity_figure", "units_figure", "weights_figure"]
@@ -77,7 +77,7 @@ def _distance_figure(measured: WeightStatistics, colours: Theme) -> go.Figure:
                 "title": {"text": "root mean square (parameter)"},
                 **log_axis(float(positive.min()), float(positive.max())),
             },
-            "legend": {"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom"},
+            "legend": ABOVE,
         }
     )
     looks = zip((colours.first, colours.second, colours.muted), ("circle", "diamond", "line-ew-open"), strict=True)
@@ -101,7 +101,7 @@ def units_figure(measured: UnitActivity, colours: Theme) -> go.Figure:
             "xaxis": {"title": {"text": "layer, and its function"}, "type": "category"},
             "yaxis": {"title": {"text": "share of units (no unit)"}, "range": [0, 1.02]},
             "barmode": "group",
-            "legend": {"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom"},
+            "legend": ABOVE,
         }
     )
     names = [f"{layer}<br>{name}" for layer, name in zip(measured.layers, measured.functions, strict=True)]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from landscope.dynamics import RULES, Finding, Phase, Series, Timeline, diagnose
+from landscope.dynamics import RULES, Finding, Phase, Series, Timeline
 from landscope.live.progress import ProgressLine
 from landscope.runs import RunWriter
 from landscope.runs.retention import spread
@@ -153,7 +153,7 @@ class Chronicle:
         history = {name: curve.series for name, curve in self._history.items()}
         for phase in self._timeline.look(history, step):
             self._writer.event(phase.step, "phase", phase.finding.text, _told(phase))
-        finding, before = diagnose(history), self._finding
+        finding, before = self._timeline.headline, self._finding
         same = before is not None and finding.kind == before.kind
         if finding != before and (last or not same or step >= _LONGER * self._found_step):
             self._finding, self._found_step = finding, step

@@ -52,10 +52,9 @@ class ProgressLine:
         sys.stderr.flush()
 
     def end(self, phases: Sequence[Phase]) -> None:
-        """Leaves the last line standing, and under it what was found, in order."""
+        """Leaves the last line standing, and under it what was found, by the steps at which it began."""
         if self._terminal:
             sys.stderr.write("\n")
-        for phase in phases:
-            if phase.begins:
-                sys.stderr.write(f"step {phase.step:,}: {phase.finding.text}\n")
+        for phase in sorted((phase for phase in phases if phase.begins), key=lambda phase: phase.step):
+            sys.stderr.write(f"step {phase.step:,}: {phase.finding.text}\n")
         sys.stderr.flush()

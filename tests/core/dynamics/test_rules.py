@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from landscope.dynamics import RULES, Series, Timeline, diagnose, findings
+from landscope.dynamics.rules import generalisation, loss, noise, representation, stability
 
 STEPS = np.arange(0, 400, 20)
 FLAT = np.ones(20)
@@ -180,7 +181,8 @@ def test_a_rate_that_could_be_higher():
 
 
 def test_every_rule_explains_itself():
-    assert len({rule.kind for rule in RULES}) == len(RULES)
+    modules = (loss, generalisation, stability, representation, noise)
+    assert sorted(rule.kind for rule in RULES) == sorted(rule.kind for module in modules for rule in module.RULES)
     for rule in RULES:
         assert rule.title
         assert rule.criterion.endswith(".")
@@ -202,6 +204,7 @@ def test_a_timeline_tells_beginnings_and_ends_once():
         sharpness = [*[10] * 10, *[3] * 10][:count]
         now = series(sharpness__lambda_max=sharpness, sharpness__threshold=[10] * count)
         told += timeline.look(now, int(STEPS[count - 1]))
+        assert timeline.headline == diagnose(now)
     edges = [(phase.begins, phase.step) for phase in told if phase.finding.kind == "edge-of-stability"]
     assert edges == [(True, 0), (False, 180)]
     assert timeline.phases == told

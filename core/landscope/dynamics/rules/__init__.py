@@ -4,16 +4,31 @@ from landscope.dynamics.rules import generalisation, loss, noise, representation
 
 __all__ = ["RULES"]
 
-_LOSS = {rule.kind: rule for rule in loss.RULES}
-
-RULES = (
-    _LOSS["diverged"],
-    _LOSS["diverging"],
-    *generalisation.RULES,
-    *stability.RULES[:4],
-    *representation.RULES,
-    *noise.RULES,
-    stability.RULES[4],
-    _LOSS["plateau"],
-    _LOSS["learning"],
+_BY_KIND = {
+    rule.kind: rule for module in (loss, generalisation, stability, representation, noise) for rule in module.RULES
+}
+_ORDER = (
+    "diverged",
+    "diverging",
+    "grokked",
+    "grokking",
+    "about-to-grok",
+    "memorised",
+    "label-noise",
+    "edge-of-stability",
+    "unstable",
+    "catapult",
+    "sharpening",
+    "lazy",
+    "rich",
+    "neural-collapse",
+    "dimensional-collapse",
+    "class-saddle",
+    "plasticity-loss",
+    "gradient-noise",
+    "slack",
+    "plateau",
+    "learning",
 )
+
+RULES = tuple(_BY_KIND[kind] for kind in _ORDER)
