@@ -138,9 +138,12 @@ class OutputFrames:
 
     def __call__(self, watched: Watched) -> OutputChange | None:
         """The change; None the first time, and where the task is no classification."""
-        if _scores(watched.focus) is None:
+        if watched.focus.labels() is None:
             return None
-        before, self._before = self._before, (watched.step, watched.focus.outputs().cpu().double().numpy())
+        outputs = watched.focus.outputs().cpu().double().numpy()
+        if not np.isfinite(outputs).all():
+            return None
+        before, self._before = self._before, (watched.step, outputs)
         if before is None or not before[0] < watched.step:
             return None
         found = dynamics.output_change(watched.focus, before[1])
