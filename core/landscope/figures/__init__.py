@@ -6,6 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from landscope.figures.charts import chart_figure, matrix_figure
 from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.curves import forecast_figure, law_figure, schedule_figure
 from landscope.figures.eigenvectors import readout_figure
@@ -49,6 +50,7 @@ from landscope.measurements import (
     NTK,
     Barriers,
     Calibration,
+    Chart,
     ClassSpectra,
     CoefficientCalibration,
     Collapse,
@@ -75,6 +77,7 @@ from landscope.measurements import (
     Linearisation,
     LossLaw,
     LossMixture,
+    Matrix,
     MeanCurvature,
     Measurement,
     MergeTree,
@@ -175,6 +178,8 @@ _BUILDERS: dict[type[Measurement], Any] = {
     SeedVariance: variance_figure,
     LearningCoefficient: coefficient_figure,
     CoefficientCalibration: calibration_figure,
+    Chart: chart_figure,
+    Matrix: matrix_figure,
 }
 
 

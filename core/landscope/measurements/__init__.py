@@ -1,6 +1,7 @@
 """What the engines return: frozen dataclasses of numpy arrays, the language of engines, store, figures and app."""
 
 from landscope.measurements.base import Measurement, Provenance
+from landscope.measurements.charts import Chart, Matrix
 from landscope.measurements.connectivity import Barriers, Connection
 from landscope.measurements.curvature import Eigenvalues, Sharpness, SpectralDensity, Trace
 from landscope.measurements.curves import Forecast, LossLaw, ScheduleBound
@@ -34,6 +35,7 @@ __all__ = [
     "NTK",
     "Barriers",
     "Calibration",
+    "Chart",
     "ClassSpectra",
     "CoefficientCalibration",
     "Collapse",
@@ -61,6 +63,7 @@ __all__ = [
     "Linearisation",
     "LossLaw",
     "LossMixture",
+    "Matrix",
     "MeanCurvature",
     "Measurement",
     "MergeTree",

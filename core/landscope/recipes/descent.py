@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def descend(scope: Scope, experiment: Experiment, *, steps: int, batch_size: int | None = None) -> None:
+def descend(scope: Scope, experiment: Experiment, *, steps: int, batch_size: int | None = None) -> Path:
     """Takes steps until there are `steps`, or the page asks to stop; then measures everything once more.
 
     Args:
@@ -27,6 +28,9 @@ def descend(scope: Scope, experiment: Experiment, *, steps: int, batch_size: int
             it has one, takes a step for each of the optimiser's.
         steps: How many steps to take.
         batch_size: Examples in a step, to begin with: all of them unless told.
+
+    Returns:
+        The folder of the run.
     """
     optimizer, schedule = experiment.optimizer, experiment.schedule
     assert optimizer is not None
@@ -41,6 +45,7 @@ def descend(scope: Scope, experiment: Experiment, *, steps: int, batch_size: int
                 schedule.step()
             scope.step(loss)
         scope.measure()
+    return scope.path
 
 
 def _evaluation(experiment: Experiment, inputs: Tensor, targets: Tensor) -> Callable[[], float]:

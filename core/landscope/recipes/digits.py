@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
@@ -14,30 +15,28 @@ from landscope.experiments import Experiment
 from landscope.live import watch
 from landscope.live.kernel_probes import Modes
 from landscope.live.probes import Probe, default_probes
+from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import descend, device
+from landscope.recipes.settings import Configuration, knob
+from landscope.runs import Run
 
-__all__ = ["Config", "build", "digits", "small_cnn", "squared_error", "train"]
+__all__ = ["FULL", "Config", "build", "digits", "judge", "small_cnn", "squared_error", "train"]
 
 _SHARPNESS = 8.0  # weight of the probe this recipe is about: enough to see the sharpness oscillate
 
 
 @dataclass(frozen=True)
-class Config:
-    """Settings of the recipe.
+class Config(Configuration):
+    """Settings of the recipe."""
 
-    Attributes:
-        examples: How many of the 1,797 digits to train on; the others are held out.
-        lr: Learning rate; the sharpness rises to 2/lr.
-        steps: Full-batch steps.
-        seed: Of the split and the initialisation.
-        overhead: Seconds of measuring for each second of training.
-    """
+    examples: int = knob(1000, 50, 1700, "How many of the 1,797 digits to train on; the others are held out.")
+    lr: float = knob(0.2, 0.01, 2.0, "Learning rate; the sharpness rises to 2/lr.", log=True)
+    steps: int = knob(1500, 1, 20_000, "Full-batch steps.", log=True)
+    seed: int = knob(0, 0, 10_000, "Of the split and the initialisation.")
+    overhead: float = knob(2.0, 0.01, 10.0, "Seconds of measuring for each second of training.", log=True)
 
-    examples: int = 1000
-    lr: float = 0.2
-    steps: int = 1500
-    seed: int = 0
-    overhead: float = 2.0
+
+FULL = Config(examples=1700, lr=0.1, steps=10_000)
 
 
 def digits(examples: int, seed: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -88,8 +87,8 @@ def build(config: Config) -> Experiment:
     return Experiment(model, squared_error, training, held_out, optimizer)
 
 
-def train(config: Config, runs: Path) -> None:
-    """Trains the network, watched."""
+def train(config: Config, runs: Path) -> Path:
+    """Trains the network, watched; returns the folder of its run."""
     experiment = build(config)
     scope = watch(
         experiment.model,
@@ -105,7 +104,43 @@ def train(config: Config, runs: Path) -> None:
         config=vars(config),
         runs=runs,
     )
-    descend(scope, experiment, steps=config.steps)
+    return descend(scope, experiment, steps=config.steps)
+
+
+def judge(run: Run) -> list[Claim]:
+    """Whether the sharpness rose to 2/lr and stayed there while the loss fell."""
+    limit = 2 / run.manifest.config["lr"]
+    steps, sharpness = run.scalars("sharpness/lambda_max")
+    above = np.flatnonzero(sharpness >= limit)
+    rose = claim(
+        "The largest Hessian eigenvalue rises from below 2/lr until it reaches it.",
+        f"λ max from {sharpness[0]:.1f} to {sharpness.max():.1f}, 2/lr = {limit:.1f}",
+        holds=bool(sharpness[0] < 0.8 * limit and len(above)),
+        partly=bool(sharpness.max() > 1.5 * sharpness[0]),
+    )
+    if not len(above):
+        return [rose, claim("It then hovers there.", "2/lr was not reached", holds=False)]
+    later = steps >= steps[above[0]]
+    ratios = sharpness[later] / limit
+    within = float(np.mean((ratios > 0.8) & (ratios < 1.3)))
+    at, losses = run.scalars("train/loss")
+    losses = losses[at >= steps[above[0]]]
+    ups, fall = float(np.mean(np.diff(losses) > 0)), float(losses[-1] / losses[0])
+    return [
+        rose,
+        claim(
+            "It then hovers at 2/lr, within a fifth below and a third above.",
+            f"{within:.0%} of {len(ratios)} values, median {np.median(ratios):.2f} of 2/lr",
+            holds=within >= 0.9,
+            partly=within >= 0.5,
+        ),
+        claim(
+            "There the loss falls over many steps, but not at each.",
+            f"to {fall:.2f} of what it was there; up in {ups:.0%} of the intervals between its measurements",
+            holds=fall < 0.7 and ups > 0,
+            partly=fall < 1,
+        ),
+    ]
 
 
 def _probes() -> list[Probe]:

@@ -12,39 +12,33 @@ from landscope.embedding import progress_measures
 from landscope.experiments import Experiment
 from landscope.live import watch
 from landscope.live.probes import Probe, default_probes
+from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import descend, device
+from landscope.recipes.settings import Configuration, knob
+from landscope.runs import Run
 
-__all__ = ["Config", "ModularAddition", "build", "split_pairs", "train"]
+__all__ = ["FULL", "Config", "ModularAddition", "build", "judge", "split_pairs", "train"]
 
 
 _KERNEL = 4.0  # weight of the probe of the tangent kernel
 
 
 @dataclass(frozen=True)
-class Config:
-    """Settings of the recipe.
+class Config(Configuration):
+    """Settings of the recipe."""
 
-    Attributes:
-        prime: The modulus p.
-        fraction: Share of the pairs {a, b} to train on.
-        width: Hidden units.
-        embedding: Length of a token's vector.
-        lr: Learning rate of AdamW.
-        weight_decay: Its decoupled weight decay; at 0 the network never groks.
-        steps: Full-batch steps.
-        seed: Of the split and the initialisation.
-        overhead: Seconds of measuring for each second of training.
-    """
+    prime: int = knob(97, 5, 199, "The modulus p.")
+    fraction: float = knob(0.4, 0.1, 0.9, "Share of the pairs {a, b} to train on.")
+    width: int = knob(128, 8, 1024, "Hidden units.", log=True)
+    embedding: int = knob(64, 4, 512, "Length of a token's vector.", log=True)
+    lr: float = knob(3e-3, 1e-4, 0.1, "Learning rate of AdamW.", log=True)
+    weight_decay: float = knob(1.0, 0.0, 3.0, "Its decoupled weight decay; at 0 the network never groks.")
+    steps: int = knob(5000, 1, 100_000, "Full-batch steps.", log=True)
+    seed: int = knob(0, 0, 10_000, "Of the split and the initialisation.")
+    overhead: float = knob(2.0, 0.01, 10.0, "Seconds of measuring for each second of training.", log=True)
 
-    prime: int = 97
-    fraction: float = 0.4
-    width: int = 128
-    embedding: int = 64
-    lr: float = 3e-3
-    weight_decay: float = 1.0
-    steps: int = 5000
-    seed: int = 0
-    overhead: float = 2.0
+
+FULL = Config(prime=113, width=512, embedding=128, lr=1e-3, steps=30_000)
 
 
 class ModularAddition(nn.Module):
@@ -102,8 +96,8 @@ def build(config: Config) -> Experiment:
     return Experiment(model, nn.CrossEntropyLoss(), training, held_out, optimizer, warmup)
 
 
-def train(config: Config, runs: Path) -> None:
-    """Trains the network, watched."""
+def train(config: Config, runs: Path) -> Path:
+    """Trains the network, watched; returns the folder of its run."""
     experiment = build(config)
     scope = watch(
         experiment.model,
@@ -119,4 +113,45 @@ def train(config: Config, runs: Path) -> None:
         config=vars(config),
         runs=runs,
     )
-    descend(scope, experiment, steps=config.steps)
+    return descend(scope, experiment, steps=config.steps)
+
+
+def judge(run: Run) -> list[Claim]:
+    """Whether understanding came long after memorising, by waves, with the kernel aligned and the weights shrunk."""
+    memorised, grokked = _first(run, "train/accuracy", 0.99), _first(run, "test/accuracy", 0.95)
+    late = memorised is not None and grokked is not None and grokked >= 4 * memorised
+    gini, alignment = run.scalars("tokens/gini")[1], run.scalars("ntk/alignment")[1]
+    at, norms = run.scalars("norm/weights")
+    final = float(run.scalars("test/accuracy")[1][-1])
+    peak = int(norms.argmax())
+    return [
+        claim(
+            "Held-out data are understood long after the training data are memorised, at least four times as late.",
+            f"memorised at step {memorised}, understood at step {grokked}, in the end {final:.1%} held-out",
+            holds=late and final >= 0.95,
+            partly=grokked is not None,
+        ),
+        claim(
+            "The embedding becomes a few waves: the Gini coefficient of its Fourier spectrum rises above 0.3.",
+            f"Gini coefficient from {gini[0]:.2f} to {gini[-1]:.2f}",
+            holds=bool(gini[-1] > 0.3 and gini[-1] > 3 * gini[0]),
+            partly=bool(gini[-1] > 1.5 * gini[0]),
+        ),
+        claim(
+            "The tangent kernel aligns with the sums, at least twice over.",
+            f"alignment from {alignment[0]:.3f} to {alignment[-1]:.3f}",
+            holds=bool(alignment[-1] > 2 * alignment[0]),
+            partly=bool(alignment[-1] > 1.2 * alignment[0]),
+        ),
+        claim(
+            "The norm of the weights falls while the network comes to understand.",
+            f"‖θ‖ {norms[peak]:.1f} at step {at[peak]}, {norms[-1]:.1f} in the end",
+            holds=bool(norms[-1] < 0.9 * norms[peak]) and (grokked or 0) > at[peak],
+        ),
+    ]
+
+
+def _first(run: Run, name: str, level: float) -> int | None:
+    steps, values = run.scalars(name)
+    reached = steps[values >= level]
+    return int(reached[0]) if len(reached) else None

@@ -25,8 +25,13 @@ def of_recipe(name: str, settings: Mapping[str, Any]) -> Experiment:
     Args:
         name: One of the catalogue.
         settings: Of its Config; other entries are passed over.
+
+    Raises:
+        ValueError: if it trains many models, of which none is the run's.
     """
     module = importlib.import_module(f"landscope.recipes.{name}")
+    if not hasattr(module, "build"):
+        raise ValueError(f"recipe {name} trains many models and keeps none of them, so that there is none to measure")
     known = {setting.name for setting in dataclasses.fields(module.Config)}
     experiment = module.build(module.Config(**{key: value for key, value in settings.items() if key in known}))
     assert isinstance(experiment, Experiment)

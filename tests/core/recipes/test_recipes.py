@@ -12,12 +12,16 @@ import torch
 from landscope.embedding import progress_measures
 from landscope.objective import Objective
 from landscope.recipes import CATALOGUE, FLAGSHIP
+from landscope.recipes.claims import overall
 from landscope.recipes.digits import Config as DigitsConfig
 from landscope.recipes.digits import digits, small_cnn, squared_error
+from landscope.recipes.digits import judge as judge_digits
 from landscope.recipes.digits import train as train_digits
 from landscope.recipes.grokking import Config as GrokkingConfig
 from landscope.recipes.grokking import ModularAddition, split_pairs
+from landscope.recipes.grokking import judge as judge_grokking
 from landscope.recipes.grokking import train as train_grokking
+from landscope.recipes.settings import described
 from landscope.runs import list_runs, open_run
 
 
@@ -31,13 +35,18 @@ def test_every_recipe_of_the_catalogue_has_a_config_and_trains(name):
     module = importlib.import_module(f"landscope.recipes.{name}")
     assert dataclasses.is_dataclass(module.Config)
     assert callable(module.train)
+    assert callable(module.judge)
+    assert isinstance(module.FULL, module.Config)
+    settings = described(module.Config, module.FULL)
+    assert all(len(setting["words"]) > 5 and ("low" in setting or "options" in setting) for setting in settings)
+    assert "seed" in {setting["name"] for setting in settings}
+    assert FLAGSHIP in CATALOGUE
+    if not hasattr(module, "build"):  # it trains many models
+        return
     experiment = module.build(module.Config())
     assert experiment.objective("train", examples=32).examples == 32
     assert experiment.objective("test", examples=32).split == "test"
     assert torch.equal(experiment.objective().theta(), module.build(module.Config()).objective().theta())
-    documented = module.Config.__doc__
-    assert all(f"{setting.name}:" in documented for setting in dataclasses.fields(module.Config))
-    assert FLAGSHIP in CATALOGUE
 
 
 def test_no_pair_is_held_out_whose_mirror_image_is_trained_on():
@@ -95,6 +104,7 @@ def test_grokking_memorises_first_and_generalises_much_later(tmp_path):
     assert tokens.gini > 0.3 > 0.1 > run.scalars("tokens/gini")[1][0]
     assert tokens.scalars()["restricted.test"] < 0.1
     assert tokens.scalars()["excluded.train"] > 0.5
+    assert [one.outcome for one in judge_grokking(run)][:2] == ["reproduced"] * 2
     waves_first(run)
 
 
@@ -127,6 +137,7 @@ def test_digits_reaches_the_edge_of_stability_and_hovers(tmp_path):
     late = sharpness[steps > 500]
     assert len(late) >= 2
     assert all(0.85 * 10 < value < 1.3 * 10 for value in late)  # 2/lr = 10
+    assert overall(judge_digits(run)) == "reproduced"
     assert not run.events("probe-off")
 
 

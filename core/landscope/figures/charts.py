@@ -1,0 +1,93 @@
+"""Lines on two axes, and tables of numbers as colours."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from landscope.figures.lines import DASHES
+from landscope.figures.theme import ABOVE, SIGNED, Theme, blend, template
+from landscope.measurements import Chart, Matrix
+
+__all__ = ["chart_figure", "matrix_figure"]
+
+_MODES = {"lines": "lines", "points": "markers", "both": "lines+markers"}
+
+
+def chart_figure(chart: Chart, colours: Theme) -> go.Figure:
+    """Each line in a colour of its own, a theory's dashed and in the colour of small print.
+
+    Args:
+        chart: The lines.
+        colours: The theme.
+    """
+    measured = [label for label in chart.labels if label not in chart.expected]
+    hues = {label: colours.palette[index % len(colours.palette)] for index, label in enumerate(measured)}
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "xaxis": {"title": {"text": chart.x_name}, "type": "log" if chart.x_log else "linear"},
+            "yaxis": {"title": {"text": chart.y_name}, "type": "log" if chart.y_log else "linear"},
+            "legend": ABOVE,
+            "showlegend": len(chart.labels) > 1,
+        }
+    )
+    dashes = {label: DASHES[1 + index % 3] for index, label in enumerate(chart.expected)}
+    for index, label in enumerate(chart.labels):
+        theory = label in chart.expected
+        hue = colours.muted if theory else hues[label]
+        x, y = chart.x[label], chart.y[label]
+        if label in chart.low:
+            low, high = chart.low[label], chart.high[label]
+            known = np.isfinite(low) & np.isfinite(high)
+            figure.add_scatter(
+                x=np.concatenate([x[known], x[known][::-1]]),
+                y=np.concatenate([high[known], low[known][::-1]]),
+                mode="lines",
+                line={"width": 0},
+                fill="toself",
+                fillcolor=blend(hue, colours.surface, 0.22),
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=label,
+                name=f"{label}, band",
+            )
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode="lines" if theory and len(x) > 1 else _MODES[chart.marks],
+            line={"width": 1.6, "color": hue, "dash": dashes.get(label, "solid")},
+            marker={"size": 6, "color": hue, "symbol": index % 8},
+            legendgroup=label,
+            name=label,
+        )
+    return figure
+
+
+def matrix_figure(matrix: Matrix, colours: Theme) -> go.Figure:
+    """A cell for each number, with the number in it where there is room.
+
+    Args:
+        matrix: The numbers.
+        colours: The theme.
+    """
+    largest = float(np.nanmax(np.abs(matrix.values))) if np.isfinite(matrix.values).any() else 1.0
+    limits = {"zmin": -largest, "zmax": largest, "colorscale": SIGNED} if matrix.signed else {"colorscale": "Viridis"}
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "xaxis": {"title": {"text": matrix.column_name}, "type": "category"},
+            "yaxis": {"title": {"text": matrix.row_name}, "type": "category", "autorange": "reversed"},
+        }
+    )
+    figure.add_heatmap(
+        x=list(matrix.columns),
+        y=list(matrix.rows),
+        z=matrix.values,
+        colorbar={"title": {"text": matrix.value_name, "side": "right"}},
+        texttemplate="%{z:.3g}" if matrix.values.size <= 64 else None,
+        hovertemplate="%{y}, %{x}<br>%{z:.4g}<extra></extra>",
+        name=matrix.value_name,
+        **limits,
+    )
+    return figure

@@ -1,0 +1,135 @@
+"""`python -m landscope.recipes.checks [NAME ...]` runs recipes with several seeds, and writes down what they showed.
+
+What they showed is kept in `checked/NAME.json` beside this file, and told in docs/recipes.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from landscope.recipes.catalogue import CATALOGUE, Entry
+from landscope.recipes.claims import Claim, judged, overall
+
+__all__ = ["Checked", "document", "read_checks"]
+
+_CHECKED = Path(__file__).parent / "checked"
+_PREAMBLE = """\
+# Recipes
+
+Each recipe is one file in `core/landscope/recipes/`, started by `landscope demo NAME` or from the page's gallery. Its
+settings are options (`python -m landscope.recipes NAME --help`); `--full` takes its size for a GPU. When it has ended
+it is judged by what was recorded: a claim is *reproduced*, *partly* so, or *not here*, which is a fact about this toy
+on this machine as much as about the claim. Below is what became of the claims with each seed; the seconds are those of
+the whole run, measuring included. `python -m landscope.recipes.checks` runs all again and writes this page.
+"""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of a recipe's claims with one seed.
+
+    Attributes:
+        seed: The seed.
+        seconds: Wall-clock time of the run, measuring included.
+        machine: Where it ran.
+        claims: The claims with their outcomes.
+    """
+
+    seed: int
+    seconds: float
+    machine: str
+    claims: tuple[Claim, ...]
+
+
+def check(name: str, seeds: Sequence[int]) -> list[Checked]:
+    """Runs a recipe once for each seed, and judges it.
+
+    Raises:
+        RuntimeError: if a run was stopped before its end.
+    """
+    module = importlib.import_module(f"landscope.recipes.{name}")
+    found = []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            path = module.train(module.Config(seed=seed), Path(folder))
+            seconds = time.perf_counter() - began
+            claims = tuple(judged(path, module.judge))
+        if not claims:
+            raise RuntimeError(f"{name} with seed {seed} was stopped before its end; run the check again")
+        found.append(Checked(seed, round(seconds, 1), _machine(), claims))
+        print(f"{name}, seed {seed}, {seconds:.0f} s: {overall(claims)}", file=sys.stderr)
+        for one in claims:
+            print(f"    {one.outcome}: {one.text} {one.measured}", file=sys.stderr)
+    return found
+
+
+def read_checks(name: str) -> list[Checked]:
+    """What was written down of a recipe; empty where it was never checked."""
+    path = _CHECKED / f"{name}.json"
+    if not path.is_file():
+        return []
+    return [
+        Checked(one["seed"], one["seconds"], one["machine"], tuple(Claim(**words) for words in one["claims"]))
+        for one in json.loads(path.read_text())
+    ]
+
+
+def document() -> str:
+    """docs/recipes.md: every recipe with its claims, and what became of them."""
+    return "\n".join([_PREAMBLE, *(_section(entry, read_checks(entry.name)) for entry in CATALOGUE.values())])
+
+
+def _section(entry: Entry, checks: Sequence[Checked]) -> str:
+    lines = [f"## {entry.name}", "", entry.summary, "", f"{entry.paper}. Claim: {entry.claim}", ""]
+    if not checks:
+        return "\n".join([*lines, "Not checked yet.", ""])
+    seconds = ", ".join(f"{one.seconds:.0f}" for one in checks)
+    seeds = ", ".join(str(one.seed) for one in checks)
+    lines += [f"| Claim | {' | '.join(f'Seed {one.seed}' for one in checks)} |"]
+    lines += ["| --- |" + " --- |" * len(checks)]
+    for index, stated in enumerate(checks[0].claims):
+        cells = [f"**{one.claims[index].outcome}**: {one.claims[index].measured}" for one in checks]
+        lines += [f"| {stated.text} | {' | '.join(cell.replace('|', '∣') for cell in cells)} |"]
+    machines = ", ".join(sorted({one.machine for one in checks}))
+    return "\n".join([*lines, "", f"Seeds {seeds} took {seconds} seconds on {machines}.", ""])
+
+
+def _machine() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{torch.get_num_threads()} thread(s) of an {platform.machine()} CPU"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Checks the named recipes, or all, and writes what was found."""
+    parser = argparse.ArgumentParser(prog="python -m landscope.recipes.checks", description=__doc__)
+    parser.add_argument("recipes", nargs="*", metavar="NAME", help="recipes to run; all of them unless named")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--docs", type=Path, default=Path("docs/recipes.md"), help="the page to write")
+    parser.add_argument("--only-docs", action="store_true", help="write the page from what was found before")
+    chosen = parser.parse_args(arguments)
+    unknown = set(chosen.recipes) - CATALOGUE.keys()
+    if unknown:
+        parser.error(f"there is no recipe {', '.join(sorted(unknown))}; recipes are {', '.join(CATALOGUE)}")
+    for name in [] if chosen.only_docs else chosen.recipes or CATALOGUE:
+        found = [asdict(one) for one in check(name, chosen.seeds)]
+        _CHECKED.mkdir(exist_ok=True)
+        (_CHECKED / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    chosen.docs.write_text(document())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Charts and matrices as pictures: what is given is what is drawn."""
+
+import numpy as np
+import pytest
+
+from landscope.figures import figure
+from landscope.measurements import Chart, Matrix, Measurement, Provenance
+
+PROVENANCE = Provenance(method="by hand")
+STEPS = np.array([1.0, 10.0, 100.0])
+CHART = Chart(
+    provenance=PROVENANCE,
+    title="Sharpness",
+    summary="It ends at the limit.",
+    x_name="training (steps)",
+    y_name="λ max (loss / parameter²)",
+    labels=("SGD", "2/lr"),
+    x={"SGD": STEPS, "2/lr": STEPS[[0, 2]]},
+    y={"SGD": np.array([1.0, np.nan, 3.0]), "2/lr": np.array([2.0, 2.0])},
+    low={"SGD": np.array([0.5, np.nan, 2.0])},
+    high={"SGD": np.array([1.5, np.nan, 4.0])},
+    expected=("2/lr",),
+    x_log=True,
+)
+MATRIX = Matrix(
+    provenance=PROVENANCE,
+    title="Cosines",
+    summary="Of class means.",
+    row_name="class",
+    column_name="class",
+    value_name="cosine",
+    rows=("a", "b"),
+    columns=("a", "b", "c"),
+    values=np.array([[1.0, -0.5, 0.0], [-0.5, 1.0, np.nan]]),
+    signed=True,
+)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_chart_has_its_lines_bands_and_names(dark):
+    drawn = figure(CHART, dark=dark)
+    band, line, limit = drawn.data
+    assert list(band.y) == [1.5, 4.0, 2.0, 0.5]
+    assert line.name == "SGD"
+    assert line.line.dash == "solid"
+    assert limit.name == "2/lr"
+    assert limit.line.dash == "dash"
+    assert drawn.layout.xaxis.type == "log"
+    assert drawn.layout.yaxis.type == "linear"
+    assert drawn.layout.yaxis.title.text == "λ max (loss / parameter²)"
+
+
+def test_a_signed_matrix_has_zero_in_the_middle():
+    (cells,) = figure(MATRIX).data
+    assert (cells.zmin, cells.zmax) == (-1, 1)
+    assert list(cells.x) == ["a", "b", "c"]
+    assert MATRIX.span() == (-0.5, 1.0)
+
+
+@pytest.mark.parametrize("measurement", [CHART, MATRIX], ids=["chart", "matrix"])
+def test_they_survive_a_file(measurement):
+    again = Measurement.from_bytes(measurement.to_bytes())
+    assert figure(again).to_json() == figure(measurement).to_json()
+
+
+def test_lines_without_data_and_cells_without_names_are_refused():
+    with pytest.raises(ValueError, match="line 'SAM' needs x and y"):
+        CHART.replaced(labels=("SAM",))
+    with pytest.raises(ValueError, match="must have one shape"):
+        CHART.replaced(x={"SGD": STEPS[:2], "2/lr": STEPS[:2]})
+    with pytest.raises(ValueError, match="bands need both edges"):
+        CHART.replaced(low={})
+    with pytest.raises(ValueError, match=r"values must be \(2, 3\)"):
+        MATRIX.replaced(values=np.zeros((3, 2)))
