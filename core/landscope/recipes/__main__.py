@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from landscope.recipes.catalogue import CATALOGUE
+from landscope.recipes.catalogue import CATALOGUE, module_of
 from landscope.recipes.claims import judged
 from landscope.recipes.settings import described
 
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given or given[0] not in CATALOGUE:
         parser.parse_args(given)  # prints the help asked for, or what is wrong
         return 2
-    module = importlib.import_module(f"landscope.recipes.{given[0]}")
+    module = module_of(given[0])
     settings = described(module.Config, module.FULL)
     for setting in settings:
         _add(parser, setting)
@@ -61,7 +60,7 @@ def _add(parser: argparse.ArgumentParser, setting: dict[str, Any]) -> None:
 
 def _described() -> dict[str, list[dict[str, Any]]]:
     """The settings of every recipe, for whom importing what runs them is too dear."""
-    modules = {name: importlib.import_module(f"landscope.recipes.{name}") for name in CATALOGUE}
+    modules = {name: module_of(name) for name in CATALOGUE}
     return {name: described(module.Config, module.FULL) for name, module in modules.items()}
 
 

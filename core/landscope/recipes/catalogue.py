@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["CATALOGUE", "FLAGSHIP", "Entry"]
+__all__ = ["CATALOGUE", "FLAGSHIP", "Entry", "module_of"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +14,7 @@ class Entry:
     """One built-in experiment.
 
     Attributes:
-        name: What follows `landscope demo`; its code is the module `landscope.recipes.<name>`.
+        name: What follows `landscope demo`; its code is the module of that name, with underscores for hyphens.
         summary: What one sees, in a sentence.
         claim: What the paper claims.
         paper: The paper.
@@ -47,3 +49,8 @@ CATALOGUE: dict[str, Entry] = {
 }
 
 FLAGSHIP = "grokking"
+
+
+def module_of(name: str) -> Any:
+    """The module of a recipe: `Config`, `FULL`, `train` and `judge`, and `build` where it trains one model."""
+    return importlib.import_module(f"landscope.recipes.{CATALOGUE[name].name.replace('-', '_')}")

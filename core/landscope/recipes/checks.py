@@ -6,7 +6,6 @@ What they showed is kept in `checked/NAME.json` beside this file, and told in do
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import platform
 import sys
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from landscope.recipes.catalogue import CATALOGUE, Entry
+from landscope.recipes.catalogue import CATALOGUE, Entry, module_of
 from landscope.recipes.claims import Claim, judged, overall
 
 __all__ = ["Checked", "document", "read_checks"]
@@ -56,7 +55,7 @@ def check(name: str, seeds: Sequence[int]) -> list[Checked]:
     Raises:
         RuntimeError: if a run was stopped before its end.
     """
-    module = importlib.import_module(f"landscope.recipes.{name}")
+    module = module_of(name)
     found = []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from landscope.experiments import Experiment
-from landscope.recipes import CATALOGUE
+from landscope.recipes.catalogue import CATALOGUE, module_of
 from landscope.runs import Manifest
 
 __all__ = ["of_file", "of_recipe", "of_run"]
@@ -29,7 +29,7 @@ def of_recipe(name: str, settings: Mapping[str, Any]) -> Experiment:
     Raises:
         ValueError: if it trains many models, of which none is the run's.
     """
-    module = importlib.import_module(f"landscope.recipes.{name}")
+    module = module_of(name)
     if not hasattr(module, "build"):
         raise ValueError(f"recipe {name} trains many models and keeps none of them, so that there is none to measure")
     known = {setting.name for setting in dataclasses.fields(module.Config)}

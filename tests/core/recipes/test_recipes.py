@@ -1,7 +1,6 @@
 """The recipes' data and models by their definitions, and the claims they are there to show."""
 
 import dataclasses
-import importlib
 import runpy
 import sys
 
@@ -12,6 +11,7 @@ import torch
 from landscope.embedding import progress_measures
 from landscope.objective import Objective
 from landscope.recipes import CATALOGUE, FLAGSHIP
+from landscope.recipes.catalogue import module_of
 from landscope.recipes.claims import overall
 from landscope.recipes.digits import Config as DigitsConfig
 from landscope.recipes.digits import digits, small_cnn, squared_error
@@ -32,7 +32,7 @@ def only_run(root):
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE))
 def test_every_recipe_of_the_catalogue_has_a_config_and_trains(name):
-    module = importlib.import_module(f"landscope.recipes.{name}")
+    module = module_of(name)
     assert dataclasses.is_dataclass(module.Config)
     assert callable(module.train)
     assert callable(module.judge)
