@@ -8,6 +8,7 @@ landscope.view = (() => {
     bins: ["15", "5", "10", "20", "30", "50"],
     dock: ["none", "control", "lab"],
   };
+  const PAGES = ["recipes", "compare"]; // beside that of a run and the list of runs
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice
   const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page
   const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear", chosen: "" };
@@ -19,6 +20,7 @@ landscope.view = (() => {
     const query = new URLSearchParams(location.search);
     const step = query.get("step");
     state.run = match ? decodeURIComponent(match[1]) : null;
+    state.page = match ? "run" : PAGES.find((page) => location.pathname === `/${page}`) || "runs";
     state.step = step !== null && /^\d+$/.test(step) ? Number(step) : null;
     Object.entries(CHOICES).forEach(([key, values]) => {
       state[key] = values.includes(query.get(key)) ? query.get(key) : values[0];

@@ -62,10 +62,8 @@ landscope.runs = (() => {
     try {
       listed = (await landscope.api.runs()).runs;
       landscope.emit("runs", listed);
-      if (view.state.run === null) {
-        list();
-        landscope.emit("connection", null);
-      }
+      if (view.state.page === "runs") list();
+      if (view.state.run === null) landscope.emit("connection", null);
       picker();
     } catch (error) {
       if (view.state.run === null) landscope.emit("connection", error);

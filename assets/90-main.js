@@ -12,11 +12,16 @@
     });
 
   const route = () => {
-    const onRun = view.state.run !== null;
-    document.body.dataset.page = onRun ? "run" : "runs";
-    find("#run-page").hidden = !onRun;
-    find("#runs-page").hidden = onRun;
-    document.title = onRun ? `${view.state.run} · Landscope` : "Landscope";
+    const { page, run } = view.state;
+    document.body.dataset.page = page;
+    document.querySelectorAll("[data-shown-on]").forEach((part) => {
+      part.hidden = part.dataset.shownOn !== page;
+    });
+    document.querySelectorAll(".page-header a[data-route]").forEach((link) => {
+      if (link.getAttribute("href") === location.pathname) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    });
+    document.title = { run: `${run} · Landscope`, recipes: "Recipes · Landscope" }[page] || "Landscope";
     controls();
     landscope.live.follow(view.state.run);
   };

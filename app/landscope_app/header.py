@@ -23,6 +23,14 @@ def page_header() -> Component:
                 title="All runs",
                 **{"data-route": "/"},
             ),
+            html.Nav(
+                [
+                    html.A(label, href=path, **{"data-route": path})
+                    for label, path in (("Runs", "/"), ("Recipes", "/recipes"))
+                ],
+                className="places",
+                **{"aria-label": "Pages"},
+            ),
             html.Div(
                 [
                     dmc.Select(

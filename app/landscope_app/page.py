@@ -118,6 +118,7 @@ def page_layout(*, read_only: bool = False) -> Component:
                 ],
                 id="run-page",
                 hidden=True,
+                **{"data-shown-on": "run"},
             ),
             html.P("", id="refusal", className="refusal", role="status", hidden=True),
             time_bar(),

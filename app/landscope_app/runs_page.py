@@ -46,4 +46,5 @@ def runs_page() -> Component:
         ],
         id="runs-page",
         hidden=True,
+        **{"data-shown-on": "runs"},
     )
