@@ -1,6 +1,6 @@
 """`python -m landscope.recipes.checks [NAME ...]` runs recipes with several seeds, and writes down what they showed.
 
-What they showed is kept in `checked/NAME.json` beside this file, and told in docs/recipes.md.
+What they showed is kept in `checked/NAME.json` beside this file, with a small picture, and told in docs/recipes.md.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from landscope.recipes.catalogue import CATALOGUE, Entry, module_of
 from landscope.recipes.claims import Claim, judged, overall
+from landscope.recipes.pictures import keep_picture
+from landscope.runs import open_run
 
 __all__ = ["Checked", "document", "read_checks"]
 
@@ -63,6 +65,8 @@ def check(name: str, seeds: Sequence[int]) -> list[Checked]:
             path = module.train(module.Config(seed=seed), Path(folder))
             seconds = time.perf_counter() - began
             claims = tuple(judged(path, module.judge))
+            if claims and seed == seeds[0]:
+                keep_picture(name, open_run(path), module)
         if not claims:
             raise RuntimeError(f"{name} with seed {seed} was stopped before its end; run the check again")
         found.append(Checked(seed, round(seconds, 1), _machine(), claims))

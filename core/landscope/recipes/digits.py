@@ -15,12 +15,14 @@ from landscope.experiments import Experiment
 from landscope.live import watch
 from landscope.live.kernel_probes import Modes
 from landscope.live.probes import Probe, default_probes
+from landscope.measurements import Chart
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import descend, device
+from landscope.recipes.pictures import chart_of_scalars
 from landscope.recipes.settings import Configuration, knob
 from landscope.runs import Run
 
-__all__ = ["FULL", "Config", "build", "digits", "judge", "small_cnn", "squared_error", "train"]
+__all__ = ["FULL", "Config", "build", "digits", "judge", "picture", "small_cnn", "squared_error", "train"]
 
 _SHARPNESS = 8.0  # weight of the probe this recipe is about: enough to see the sharpness oscillate
 
@@ -147,3 +149,9 @@ def _probes() -> list[Probe]:
     """The usual ones, the sharpness above all, and the residual along the kernel's modes, as its loss is squared."""
     usual = [replace(p, weight=_SHARPNESS) if p.name == "sharpness" else p for p in default_probes()]
     return [*usual, Probe("modes", Modes(), weight=0.4, gradients=300)]
+
+
+def picture(run: Run) -> Chart:
+    """The sharpness on its way to the limit."""
+    lines = {"λ max": "sharpness/lambda_max", "2/lr": "sharpness/threshold"}
+    return chart_of_scalars(run, lines, "sharpness (loss / parameter²)", expected=("2/lr",))

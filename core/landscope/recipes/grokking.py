@@ -12,12 +12,14 @@ from landscope.embedding import progress_measures
 from landscope.experiments import Experiment
 from landscope.live import watch
 from landscope.live.probes import Probe, default_probes
+from landscope.measurements import Chart
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import descend, device
+from landscope.recipes.pictures import chart_of_scalars
 from landscope.recipes.settings import Configuration, knob
 from landscope.runs import Run
 
-__all__ = ["FULL", "Config", "ModularAddition", "build", "judge", "split_pairs", "train"]
+__all__ = ["FULL", "Config", "ModularAddition", "build", "judge", "picture", "split_pairs", "train"]
 
 
 _KERNEL = 4.0  # weight of the probe of the tangent kernel
@@ -155,3 +157,9 @@ def _first(run: Run, name: str, level: float) -> int | None:
     steps, values = run.scalars(name)
     reached = steps[values >= level]
     return int(reached[0]) if len(reached) else None
+
+
+def picture(run: Run) -> Chart:
+    """Both accuracies, on a logarithmic axis of steps."""
+    lines = {"train": "train/accuracy", "held out": "test/accuracy"}
+    return chart_of_scalars(run, lines, "accuracy (share)", x_log=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from landscope.measurements import Chart, Provenance
-from landscope.recipes import CATALOGUE
+from landscope.recipes import CATALOGUE, pictures
 from landscope.recipes.checks import document, read_checks
 from landscope.recipes.claims import claim, judged, overall
 from landscope.recipes.settings import Configuration, choice, described, knob
@@ -109,3 +109,18 @@ def test_the_document_tells_what_was_found():
         assert f"## {entry.name}\n" in written
         for checked in read_checks(entry.name):
             assert all(one.text in written for one in checked.claims)
+
+
+def test_a_card_shows_the_first_exhibit_that_is_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "_KEPT", tmp_path / "kept")
+    with Study("sketch", Config(), tmp_path, total=1) as study:
+        study.exhibit("losses", chart(np.sin(np.arange(5000.0))))
+        study.exhibit("others", chart([1.0, 2.0]))
+        study.advance()
+    pictures.keep_picture("sketch", open_run(study.path), object())
+    kept = pictures.kept_picture("sketch")
+    steps = kept.x["one"]
+    assert len(steps) <= 151
+    assert (steps[0], steps[-1]) == (0, 4999)
+    np.testing.assert_allclose(kept.y["one"], np.sin(steps), atol=1e-3)
+    assert pictures.kept_picture("another") is None

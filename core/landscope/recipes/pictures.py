@@ -1,0 +1,82 @@
+"""The small picture that a recipe's card carries: what the recipe itself drew when it was last checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscope.measurements import Chart, Measurement, Provenance
+from landscope.runs import Run
+
+__all__ = ["chart_of_scalars", "keep_picture", "kept_picture"]
+
+_KEPT = Path(__file__).parent / "checked"
+_POINTS = 150
+_MOST_BYTES = 128 * 1024
+
+
+def chart_of_scalars(run: Run, lines: Mapping[str, str], y_name: str, **options: Any) -> Chart:
+    """Scalars of a run over its steps as one chart.
+
+    Args:
+        run: The run.
+        lines: Name of each scalar by what the legend calls it.
+        y_name: Name and unit of the vertical axis.
+        **options: Further fields of the chart.
+    """
+    series = {label: run.scalars(name) for label, name in lines.items()}
+    return Chart(
+        provenance=Provenance(method="as recorded"),
+        title=y_name,
+        summary="",
+        x_name="training (steps)",
+        y_name=y_name,
+        labels=tuple(lines),
+        x={label: steps for label, (steps, _) in series.items()},
+        y={label: values for label, (_, values) in series.items()},
+        **options,
+    )
+
+
+def keep_picture(name: str, run: Run, module: Any) -> None:
+    """Keeps the picture of a recipe's card: its `picture(run)`, or the first of a run's exhibits that is small."""
+    if hasattr(module, "picture"):
+        candidates = [module.picture(run)]
+    else:
+        names = [event.data["name"] for event in run.events("exhibit") if event.data]
+        candidates = [run.measurement(f"exhibit/{exhibit}") for exhibit in names]
+    small = [encoded for one in candidates if len(encoded := _thinned(one).to_bytes()) <= _MOST_BYTES]
+    if small:
+        _KEPT.mkdir(exist_ok=True)
+        (_KEPT / f"{name}.safetensors").write_bytes(small[0])
+
+
+def kept_picture(name: str) -> Measurement | None:
+    """The picture of a recipe's card; None where it was never checked."""
+    path = _KEPT / f"{name}.safetensors"
+    return Measurement.from_bytes(path.read_bytes()) if path.is_file() else None
+
+
+def _thinned(measurement: Measurement) -> Measurement:
+    """Lines of at most so many points, which is what a card can show."""
+    if not isinstance(measurement, Chart):
+        return measurement
+    chosen = {label: _spread(measurement, label) for label in measurement.labels}
+    changes = {}
+    for part in ("x", "y", "low", "high"):
+        lines = getattr(measurement, part)
+        changes[part] = {label: np.float32(lines[label][chosen[label]]) for label in lines}
+    return measurement.replaced(**changes)
+
+
+def _spread(chart: Chart, label: str) -> np.ndarray:
+    """Indices of points that are spread evenly over the axis as it is drawn, the first and last among them."""
+    x = chart.x[label]
+    if len(x) <= _POINTS:
+        return np.arange(len(x))
+    drawn = np.log(np.maximum(x, 1e-12)) if chart.x_log else np.asarray(x, dtype=float)
+    wanted = np.linspace(drawn[0], drawn[-1], _POINTS)
+    return np.unique(np.searchsorted(drawn, wanted).clip(0, len(x) - 1))
