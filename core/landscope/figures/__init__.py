@@ -37,6 +37,7 @@ from landscope.figures.sampling import convergence_figure, curvature_lines_figur
 from landscope.figures.scatter import embedding_figure
 from landscope.figures.seeds import bands_figure, variance_figure
 from landscope.figures.sharpness import measures_figure, quadratic_figure
+from landscope.figures.slice_sets import slice_set_figure
 from landscope.figures.slices import box_figure, line_figure
 from landscope.figures.spectra import density_figure, eigenvalues_figure, waterfall_figure
 from landscope.figures.stability import stability_figure
@@ -98,6 +99,7 @@ from landscope.measurements import (
     Slice1D,
     Slice2D,
     Slice3D,
+    SliceSet,
     SpectralCriteria,
     SpectralDensity,
     TokenSpectrum,
@@ -124,6 +126,7 @@ _BUILDERS: dict[type[Measurement], Any] = {
     Slice2D: landscape_figure,
     Slice1D: line_figure,
     Slice3D: box_figure,
+    SliceSet: slice_set_figure,
     CurvatureMap: curvature_figure,
     SpectralDensity: density_figure,
     Eigenvalues: eigenvalues_figure,

@@ -14,9 +14,19 @@ from landscope.figures.scales import log_ticks, number
 from landscope.figures.theme import HEIGHT, Theme, template
 from landscope.measurements import CurvatureMap, Slice2D
 
-__all__ = ["colour_bar", "curvature_figure", "landscape_figure", "plane_layout", "space_layout"]
+__all__ = [
+    "LEVELS",
+    "colour_bar",
+    "curvature_figure",
+    "hole_traces",
+    "landscape_figure",
+    "plane_layout",
+    "present_trace",
+    "space_layout",
+]
 
 LEVELS = 18
+"""Steps of colour between contour lines, over the whole scale."""
 
 PALEST = 0.15
 """Opacity of a point of the path that is wholly outside of the plane."""
@@ -78,8 +88,8 @@ def curvature_figure(curvature: CurvatureMap, colours: Theme) -> go.Figure:
         "%{customdata[1]:.4g} (± %{customdata[2]:.1g})<extra></extra>",
         name="ratio of the extreme eigenvalues",
     )
-    figure.add_traces(_holes(ratio, (curvature.alpha, curvature.beta), "ratio", colours))
-    return figure.add_trace(_present_trace(colours))
+    figure.add_traces(hole_traces(ratio, (curvature.alpha, curvature.beta), "ratio", colours))
+    return figure.add_trace(present_trace(colours))
 
 
 def plane_layout(axes: tuple[str, ...], colours: Theme) -> dict[str, Any]:
@@ -158,7 +168,7 @@ def _contour(slice2d: Slice2D, relief: Relief, colours: Theme) -> list[Any]:
                 name="not told apart from the centre",
             )
         )
-    traces += _holes(slice2d.loss, (slice2d.alpha, slice2d.beta), relief.name, colours)
+    traces += hole_traces(slice2d.loss, (slice2d.alpha, slice2d.beta), relief.name, colours)
     if slice2d.gradient is not None:
         traces.append(descent_trace(slice2d))
     if slice2d.path is not None and len(slice2d.path):
@@ -176,7 +186,7 @@ def _contour(slice2d: Slice2D, relief: Relief, colours: Theme) -> list[Any]:
             ),
             go.Scatter(x=x[:1], y=y[:1], mode="markers", marker=_start(colours), hoverinfo="skip", name="start"),
         ]
-    return [*traces, _present_trace(colours)]
+    return [*traces, present_trace(colours)]
 
 
 def _surface(slice2d: Slice2D, relief: Relief, colours: Theme) -> list[Any]:
@@ -224,7 +234,7 @@ def _surface(slice2d: Slice2D, relief: Relief, colours: Theme) -> list[Any]:
     return traces
 
 
-def _holes(
+def hole_traces(
     values: NDArray[np.floating], coordinates: tuple[NDArray[np.floating], ...], name: str, colours: Theme
 ) -> list[Any]:
     """Crosses where a value is not finite, and how many there are."""
@@ -297,6 +307,7 @@ def _start(colours: Theme) -> dict[str, Any]:
     return {"symbol": "circle-open", "size": 8, "color": colours.accent, "line": {"width": 2}}
 
 
-def _present_trace(colours: Theme) -> go.Scatter:
+def present_trace(colours: Theme) -> go.Scatter:
+    """The weights that the plane was taken around."""
     marker = {"symbol": "circle", "size": 8, "color": colours.accent, "line": {"width": 1.5, "color": "#ffffff"}}
     return go.Scatter(x=[0.0], y=[0.0], mode="markers", marker=marker, name="these weights")

@@ -186,6 +186,7 @@ def template(colours: Theme) -> go.layout.Template:
             "xaxis": axis,
             "yaxis": axis,
             "scene": {"xaxis": scene_axis, "yaxis": scene_axis, "zaxis": scene_axis},
+            "coloraxis": {"colorbar": bar, "colorscale": HEIGHT},
         },
         data={
             "contour": [go.Contour(colorbar=bar, colorscale=HEIGHT)],

@@ -25,6 +25,7 @@ from landscope.landscape.trajectories import PathProjection, project_path, traje
 from landscope.measurements.diagrams import TopologyComparison, compare_topology
 from landscope.measurements.differences import roughness
 from landscope.measurements.fractals import BoxCounts, boundary_of, box_counts
+from landscope.measurements.slice_sets import side_by_side
 from landscope.measurements.sublevels import loops, merge_tree
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "roughness",
     "sam_direction",
     "sample_convergence",
+    "side_by_side",
     "slice1d",
     "slice2d",
     "slice3d",

@@ -25,6 +25,7 @@ from landscope.measurements.representation import NTK, Collapse, Examples, Proje
 from landscope.measurements.sampling import Ensemble, MeanCurvature, SampleConvergence
 from landscope.measurements.seeds import SeedBands, SeedVariance
 from landscope.measurements.sharpness import QuadraticModel, SharpnessMeasures
+from landscope.measurements.slice_sets import SliceSet
 from landscope.measurements.stability import SGDStability
 from landscope.measurements.tokens import TokenSpectrum
 from landscope.measurements.topology import MergeTree, Roughness
@@ -88,6 +89,7 @@ __all__ = [
     "Slice1D",
     "Slice2D",
     "Slice3D",
+    "SliceSet",
     "Snapshot",
     "SpectralCriteria",
     "SpectralDensity",
