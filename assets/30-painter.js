@@ -26,6 +26,7 @@ landscope.painter = (() => {
       { capture: true, passive: true },
     );
   };
+  const remove = (name) => jobs.delete(name);
   const release = () => {
     // Plotly ends its drag in a handler of its own, on the same event.
     setTimeout(() => {
@@ -79,5 +80,5 @@ landscope.painter = (() => {
     }
     wake();
   };
-  return { add, invalidate, names: () => [...jobs.keys()], held: (name) => jobs.get(name).held === Infinity };
+  return { add, remove, invalidate, names: () => [...jobs.keys()], held: (name) => jobs.get(name).held === Infinity };
 })();

@@ -42,14 +42,16 @@ landscope.header = (() => {
     const { data } = run,
       step = run.shownStep(),
       place = find("#finding");
-    const event = run.newestEvent("finding", step);
+    const study = Boolean(landscope.plan.manifest()?.panels?.study);
+    const event = run.newestEvent(study ? "message" : "finding", step);
     if (event) {
       setText(place, event.text);
       place.title = `found at step ${landscope.format.whole(event.step)}`;
       return;
     }
     place.title = "";
-    if (data.missing) setText(place, data.missing);
+    if (study && data.loaded) setText(place, "Many models are trained, and compared as they learn.");
+    else if (data.missing) setText(place, data.missing);
     else if (!data.loaded) setText(place, "Loading the run.");
     else if (!data.seq) setText(place, "The training has started; its first measurements are on their way.");
     else setText(place, "Nothing remarkable so far.");
@@ -92,7 +94,7 @@ landscope.header = (() => {
     }
     show();
   });
-  landscope.on("data", show);
+  ["data", "plan"].forEach((event) => landscope.on(event, show));
   landscope.on("view", (changed) => {
     if (changed.has("step")) finding();
   });

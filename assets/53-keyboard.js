@@ -18,6 +18,7 @@ landscope.keyboard = (() => {
     measure: () => landscope.lab.measure(),
     demand: (button) => landscope.lab.open(button.dataset.measure),
     unresult: () => landscope.result.close(),
+    enlarge: (button) => landscope.enlarge.toggle(button.closest(".panel")),
     undock: () => landscope.dock.close(),
     theme: landscope.theme.toggle,
     lasso: () => landscope.points.toggle(),
@@ -35,7 +36,10 @@ landscope.keyboard = (() => {
     v: landscope.planes.another,
     c: () => landscope.dock.toggle("control"),
     m: () => landscope.dock.toggle("lab"),
-    Escape: () => landscope.result.close(),
+    Escape: () => {
+      landscope.result.close();
+      landscope.enlarge.close();
+    },
     ".": () => landscope.steering.step(),
     ArrowLeft: (event) => timebar.move(event.shiftKey ? -10 : -1),
     ArrowRight: (event) => timebar.move(event.shiftKey ? 10 : 1),

@@ -31,7 +31,7 @@
       if (!changed || changed.has(key)) window.dash_clientside.set_props(id, { value: view.state[key] });
     });
 
-  const start = ({ panels: definitions, docks, steering, laboratory, readOnly }) => {
+  const start = ({ panels: definitions, docks, steering, laboratory, recipes, readOnly }) => {
     landscope.checks.mount();
     landscope.planes.mount();
     landscope.panels.mount(definitions);
@@ -48,6 +48,7 @@
     landscope.dock.mount(docks);
     landscope.header.mount();
     landscope.findings.mount();
+    landscope.verdict.mount(recipes);
     landscope.keyboard.mount();
     landscope.theme.apply();
     landscope.on("route", route);

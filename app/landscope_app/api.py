@@ -29,6 +29,7 @@ ROOT = "LANDSCOPE_ROOT"  # configuration of the Flask application: the folder of
 WORKERS = "LANDSCOPE_WORKERS"  # who measures finished runs: None for nobody
 READ_ONLY = "LANDSCOPE_READ_ONLY"  # whether commands are refused
 LATEST = "latest"
+_FOR_EVER = "public, max-age=31536000, immutable"
 _MAX_RECORDS = 100_000
 _MAX_SEQ = 2**53 - 1  # what a script can count to
 
@@ -98,7 +99,7 @@ def get_frame(run_id: str, seq: int) -> Response:
     if run_id == LATEST:  # another run's by and by
         response.cache_control.no_store = True
     else:
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["Cache-Control"] = _FOR_EVER
     return response
 
 
@@ -110,7 +111,10 @@ def get_figure(run_id: str, seq: int) -> Response:
         drawn = picture(run, shown_path(run.path), _number(seq), dark=request.args.get("theme") == "dark")
     except (KeyError, TypeError) as error:
         abort(404, description=str(error.args[0]))
-    return Response(drawn, mimetype="application/json")
+    response = Response(drawn, mimetype="application/json")
+    if run_id != LATEST:
+        response.headers["Cache-Control"] = _FOR_EVER
+    return response
 
 
 @api.get("/lab")

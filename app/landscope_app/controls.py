@@ -16,7 +16,9 @@ def icon(name: str) -> Component:
     return html.Span(className=f"icon icon-{name}", **{"aria-hidden": "true"})
 
 
-def action_button(action: str, name: str, picture: str, key: str = "", text: str = "") -> Component:
+def action_button(
+    action: str, name: str, picture: str, key: str = "", text: str = "", *, quiet: bool = False
+) -> Component:
     """A button that a script in assets/ carries out.
 
     Args:
@@ -25,6 +27,7 @@ def action_button(action: str, name: str, picture: str, key: str = "", text: str
         picture: Its icon.
         key: The key that does the same.
         text: Words beside the icon.
+        quiet: Whether it is small, in the head of a panel.
     """
     hint = f"{name} ({key})" if key else name
     label = [html.Span(text, className="button-text")] if text else []
@@ -32,7 +35,7 @@ def action_button(action: str, name: str, picture: str, key: str = "", text: str
         [icon(picture), *label],
         type="button",
         title=hint,
-        className="button",
+        className="button quiet" if quiet else "button",
         **{"aria-label": name, "data-action": action},
     )
 

@@ -117,7 +117,7 @@ def cost(what: str, parameters: dict[str, Any]) -> float:
 
 
 def picture(run: Run, folder: str, seq: int, *, dark: bool) -> str:
-    """A frame as JSON: its plotly figure, how plotly is to draw it, and the Python that makes it.
+    """A frame as JSON: its plotly figure, how plotly is to draw it, the Python that makes it, its kind and its words.
 
     Args:
         run: The run.
@@ -130,7 +130,9 @@ def picture(run: Run, folder: str, seq: int, *, dark: bool) -> str:
         TypeError: if measurements of that kind have no picture.
     """
     measurement = Measurement.from_bytes(run.frame_bytes(seq))
+    words = {"kind": measurement.kind} | {key: getattr(measurement, key, "") for key in ("title", "summary")}
     name = next(frame.name for frame in run.frames() if frame.seq == seq)
     drawn = figure(measurement, dark=dark).to_json()
     code = f"ls.open({json.dumps(folder)}).measurement({json.dumps(name)}).figure()"
-    return f'{{"figure": {drawn}, "config": {json.dumps(CONFIG)}, "code": {json.dumps(code)}}}'
+    besides = {"config": CONFIG, "code": code, **words}
+    return f'{{"figure": {drawn}, {json.dumps(besides)[1:]}'

@@ -13,6 +13,7 @@ from dash.development.base_component import Component
 from landscope.figures import template
 from landscope.figures.surfaces import space_layout
 from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades, signed
+from landscope.recipes.catalogue import CATALOGUE
 from landscope_app import ids
 from landscope_app.api import READ_ONLY, ROOT
 from landscope_app.controls import action_button, choice, code_block, cross_check_block
@@ -111,7 +112,12 @@ def page_layout(*, read_only: bool = False) -> Component:
             html.Main(
                 [
                     html.Div(
-                        [finding_line(), html.Div(sections, className="panels"), result_section()],
+                        [
+                            finding_line(),
+                            html.Details(id="claim", className="claim", hidden=True),
+                            html.Div(sections, className="panels"),
+                            result_section(),
+                        ],
                         className="run-column",
                     ),
                     dock(),
@@ -165,6 +171,7 @@ def drawing_data() -> dict[str, Any]:
         "scene": space_layout(("", ""), LIGHT)["scene"],
         "docks": [name for name, _ in TABS],
         "laboratory": WORDS,
+        "recipes": {entry.name: {"claim": entry.claim, "paper": entry.paper} for entry in CATALOGUE.values()},
         "steering": {name: {"label": label, "words": words} for name, (label, words) in STEERING.items()},
     }
 

@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 from landscope.figures import CONFIG
 from landscope.figures.theme import LIGHT
 from landscope_app import ids
-from landscope_app.controls import choice, information_button
+from landscope_app.controls import action_button, choice, information_button
 from landscope_app.views import Panel
 
 __all__ = ["SEGMENTS", "panel_section"]
@@ -30,6 +30,7 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
                 [
                     html.H2(panel.title, id=heading),
                     html.Div([*controls, *_view_choice(panel)], className="panel-controls"),
+                    action_button("enlarge", f"Enlarge: {panel.title}", "enlarge", quiet=True),
                     information_button(name, f"Explain: {panel.title}"),
                 ]
             ),

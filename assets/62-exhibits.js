@@ -1,0 +1,131 @@
+// What a recipe shows beside the usual panels: measurements that landscope.figures draws, a panel for each name.
+landscope.exhibits = (() => {
+  const { view, run, find, setText, element, painter, format } = landscope;
+  const PREFIX = "exhibit/";
+  const WIDE = ["slice-set", "slice-2d-set"];
+  const KEPT = 80; // pictures in memory, so that stepping back and on is instant
+  const panels = new Map(); // name -> what the panel is made of
+  const pictures = new Map(); // run/seq/theme -> promise of the server's answer
+  let owner = null; // the run whose exhibits these are
+
+  const picture = (seq, theme) => {
+    const key = `${run.data.id}/${seq}/${theme}`;
+    if (!pictures.has(key)) {
+      const promise = landscope.api.figure(run.data.id, seq, theme);
+      promise.catch(() => pictures.delete(key)); // to be asked for again
+      pictures.set(key, promise);
+      if (pictures.size > KEPT) pictures.delete(pictures.keys().next().value);
+    }
+    return pictures.get(key);
+  };
+  const wordsOf = (name) =>
+    run.data.events.findLast(({ kind, data }) => kind === "exhibit" && data?.name === name)?.data || {};
+
+  const make = (name) => {
+    const id = `exhibit-${name.replace(/[^\w-]/g, "_")}`;
+    const title = element("h2", { id: `title-${id}`, text: wordsOf(name).title || name }),
+      summary = element("p", { className: "summary" }),
+      graph = element("div", { className: "graph" }),
+      cover = element("div", { className: "cover", text: "drawing" }),
+      code = element("pre", { className: "line", tabindex: "0", "aria-label": `Python that draws ${name}` });
+    const copy = element("button", { type: "button", className: "button", "aria-label": `Copy the code of ${name}` }, [
+      element("span", { className: "icon icon-copy", "aria-hidden": "true" }),
+      element("span", { className: "button-text", text: "Copy" }),
+    ]);
+    copy.dataset.action = "copy";
+    const section = element("section", { id, className: "panel exhibit", "aria-labelledby": `title-${id}` }, [
+      element("header", {}, [title, landscope.enlarge.button(name)]),
+      summary,
+      element("div", { className: "plot" }, [element("div", { className: "stage" }, [graph]), cover]),
+      element("div", { className: "code result-code" }, [code, copy]),
+    ]);
+    const entry = { name, id, section, title, summary, graph, cover, code, drawn: "" };
+    find(".panels").append(section);
+    painter.add(id, graph, () => draw(entry));
+    new ResizeObserver(() => entry.drawn && Plotly.Plots.resize(graph)).observe(graph);
+    return entry;
+  };
+  const clear = () => {
+    panels.forEach(({ id, section, graph, drawn }) => {
+      painter.remove(id);
+      if (drawn) Plotly.purge(graph);
+      section.remove();
+    });
+    panels.clear();
+    pictures.clear();
+  };
+
+  const draw = async (entry) => {
+    const frame = run.frameAt(PREFIX + entry.name, run.shownStep()),
+      theme = landscope.theme.name();
+    if (!frame) return;
+    const key = `${run.data.id}/${frame.seq}/${theme}`;
+    if (key === entry.drawn) return;
+    try {
+      const { figure, config, code, kind, title, summary } = await picture(frame.seq, theme);
+      if (panels.get(entry.name) !== entry) return; // another run's by now
+      const { width, height, title: heading, ...layout } = figure.layout;
+      const margin = { l: 58, r: 18, t: heading?.text ? 30 : 8, b: 38, ...layout.margin };
+      const headed = heading?.text ? { title: { ...heading, font: { size: 11 } } } : {};
+      await Plotly.react(
+        entry.graph,
+        figure.data,
+        { ...layout, ...headed, margin, autosize: true, uirevision: entry.name },
+        config,
+      );
+      const words = wordsOf(entry.name);
+      entry.drawn = key;
+      setText(entry.code, code);
+      entry.section.classList.toggle("panel-wide", WIDE.includes(kind));
+      setText(entry.title, words.title || title || entry.name);
+      setText(entry.summary, words.summary || summary || "");
+      entry.summary.title = entry.summary.textContent;
+      entry.cover.hidden = true;
+    } catch (error) {
+      setText(entry.cover, `It cannot be drawn: ${error.message}`);
+      entry.cover.hidden = Boolean(entry.drawn);
+    }
+  };
+  const waiting = (entry) => {
+    const frame = run.frameAt(PREFIX + entry.name, run.shownStep());
+    const first = run.data.frames.get(PREFIX + entry.name)?.step[0];
+    entry.cover.hidden = Boolean(frame && entry.drawn);
+    setText(entry.cover, frame ? "drawing" : `first shown at step ${format.whole(first ?? 0)}`);
+  };
+  const refresh = (chosen = false) =>
+    panels.forEach((entry) => {
+      waiting(entry);
+      painter.invalidate(entry.id, chosen);
+    });
+
+  const update = () => {
+    if (owner !== run.data.id) {
+      clear();
+      owner = run.data.id;
+    }
+    const first = (name) => run.data.frames.get(name).seq[0] ?? Infinity;
+    const names = [...run.data.frames.keys()]
+      .filter((name) => name.startsWith(PREFIX))
+      .sort((one, other) => first(one) - first(other));
+    names.forEach((full) => {
+      const name = full.slice(PREFIX.length);
+      if (!panels.has(name)) panels.set(name, make(name));
+    });
+    const study = Boolean(landscope.plan.manifest()?.panels?.study);
+    find(".panels").classList.toggle("study", study);
+    document.body.classList.toggle("of-study", study);
+    find(".panels").classList.toggle("extended", !study && panels.size > 0);
+  };
+  const show = (changed) => {
+    if (!find(".panels")) return;
+    update();
+    if (!changed || changed.has("loaded") || [...changed].some((name) => name.startsWith(PREFIX))) refresh();
+  };
+  landscope.on("data", show);
+  ["plan", "run"].forEach((event) => landscope.on(event, () => show()));
+  landscope.on("view", (changed) => {
+    if (changed.has("step")) refresh(!view.following());
+  });
+  landscope.on("theme", () => refresh(true));
+  return { all: () => [...panels.keys()] };
+})();
