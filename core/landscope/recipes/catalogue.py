@@ -45,6 +45,13 @@ CATALOGUE: dict[str, Entry] = {
             paper='Cohen et al. 2021, "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability"',
             duration="2 minutes",
         ),
+        Entry(
+            name="lazy-rich",
+            summary="One network at four output scales: fitted lazily and understood late, or both at once.",
+            claim="Grokking is the time from fitting with the initial kernel to learning features; a scale sets it.",
+            paper='Kumar et al. 2024, "Grokking as the Transition from Lazy to Rich Training Dynamics"',
+            duration="20 seconds",
+        ),
     )
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from landscope.runs import RunWriter
 __all__ = ["Study"]
 
 _PAUSE = 0.1
+_REFRESH = 1.0  # seconds
 
 
 class Study:
@@ -27,8 +29,9 @@ class Study:
     Example:
         >>> with Study("width", config, runs, total=400) as study:  # doctest: +SKIP
         ...     while study.step < 400 and not study.stopped:
-        ...         study.exhibit("sharpness", chart)
         ...         study.advance()
+        ...         if study.due():
+        ...             study.exhibit("sharpness", chart)
 
     Args:
         recipe: Its name.
@@ -49,6 +52,7 @@ class Study:
         self._line = ProgressLine() if os.environ.get("LANDSCOPE_PROGRESS") else None
         self._shown: set[str] = set()
         self._latest: dict[str, float] = {}
+        self._refreshed = -math.inf
         self.step = 0
         self.stopped = False
         self._writer.progress(0, total)
@@ -81,6 +85,14 @@ class Study:
         """Records numbers of the present step."""
         self._writer.scalars(self.step, values)
         self._latest |= values
+
+    def due(self) -> bool:
+        """Whether to show exhibits anew: a second after they last were due, and at the end."""
+        now = time.monotonic()
+        if now - self._refreshed < _REFRESH and self.step < self._total and not self.stopped:
+            return False
+        self._refreshed = now
+        return True
 
     def say(self, text: str) -> None:
         """Tells what is being done now."""
