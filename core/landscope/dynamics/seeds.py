@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from landscope.dynamics.series import Series
 from landscope.measurements import Provenance, SeedBands, SeedVariance
+from landscope.measurements.seeds import at_common_steps
 
 __all__ = ["seed_bands", "seed_variance"]
 
@@ -32,12 +33,10 @@ def seed_bands(curves: Sequence[Series], quantity: str) -> SeedBands:
     """
     if len(curves) < 2:
         raise ValueError(f"bands need two runs at least, got {len(curves)}")
-    first, last = max(c.steps[0] for c in curves), min(c.steps[-1] for c in curves)
-    steps = np.unique(np.concatenate([curve.steps for curve in curves]))
-    steps = steps[(steps >= first) & (steps <= last)]
+    steps, values = at_common_steps([(curve.steps, curve.values) for curve in curves])
     if not len(steps):
+        first, last = max(curve.steps[0] for curve in curves), min(curve.steps[-1] for curve in curves)
         raise ValueError(f"the runs' steps do not overlap: one begins at {first:,}, another ends at {last:,}")
-    values = np.stack([np.interp(steps, curve.steps, curve.values) for curve in curves])
     return SeedBands(
         provenance=Provenance(method=f"{quantity} of {len(curves)} runs"), quantity=quantity, steps=steps, values=values
     )

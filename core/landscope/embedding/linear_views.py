@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from landscope.embedding.placement import rotation
+from landscope.measurements.placement import rotation
 
 __all__ = ["View", "along", "principal", "through_means", "unit_sphere"]
 

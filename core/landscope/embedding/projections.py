@@ -15,8 +15,8 @@ from landscope.embedding import layouts, linear_views
 from landscope.embedding.layers import Readout, forward_pass
 from landscope.embedding.linear_views import View
 from landscope.embedding.neighbourhoods import continuity, nearest, overlap, trustworthiness
-from landscope.embedding.placement import laid_over
 from landscope.measurements import Projection
+from landscope.measurements.placement import laid_over
 from landscope.objective import Objective
 
 __all__ = ["Method", "Start", "moved", "project", "scores"]

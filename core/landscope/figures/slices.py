@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from landscope.figures.reliefs import DOUBT, escaped, not_finite, relief_of
 from landscope.figures.scales import log_axis
 from landscope.figures.surfaces import colour_bar
-from landscope.figures.theme import HEIGHT, Theme, template
+from landscope.figures.theme import HEIGHT, Theme, template, veil
 from landscope.measurements import Slice1D, Slice3D
 
 __all__ = ["box_figure", "line_figure"]
@@ -50,7 +50,7 @@ def line_figure(slice1d: Slice1D, colours: Theme, *, show: str = "loss") -> go.F
         edge: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         figure.add_scatter(x=x, y=lower, name="lower", **edge)
         figure.add_scatter(
-            x=x, y=upper, name="± 2 standard errors", fill="tonexty", fillcolor=_veil(colours.first), **edge
+            x=x, y=upper, name="± 2 standard errors", fill="tonexty", fillcolor=veil(colours.first, 0.16), **edge
         )
     figure.add_scatter(
         x=x,
@@ -133,8 +133,3 @@ def box_figure(
         margin={"l": 0, "r": 0, "t": 44, "b": 0},
         showlegend=False,
     )
-
-
-def _veil(colour: str) -> str:
-    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.16)"

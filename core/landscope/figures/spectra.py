@@ -17,6 +17,7 @@ __all__ = [
     "density_figure",
     "density_layout",
     "eigenvalues_figure",
+    "per_unit",
     "smoothed_figure",
     "waterfall_figure",
     "waterfall_layout",
@@ -137,7 +138,7 @@ def waterfall_figure(densities: Sequence[SpectralDensity], colours: Theme) -> go
     scale = min(density.scale for density in densities)
     low, high = (edge(float(density.grid[end]) for density in densities) for edge, end in ((min, 0), (max, -1)))
     u = np.linspace(signed_log(low, scale), signed_log(high, scale), ROWS)
-    heights = np.stack([_per_unit(density, scale * np.sinh(u), scale) for density in densities], axis=1)
+    heights = np.stack([per_unit(density, scale * np.sinh(u), scale) for density in densities], axis=1)
     floor = 0.1 / max(density.provenance.parameters or 100 for density in densities)
     figure = go.Figure(layout=waterfall_layout(colours))
     figure.add_heatmap(
@@ -175,8 +176,14 @@ def waterfall_layout(colours: Theme) -> dict[str, Any]:
     }
 
 
-def _per_unit(density: SpectralDensity, values: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
-    """A density at `values`, per unit of asinh(values / scale); zero where it was not measured."""
+def per_unit(density: SpectralDensity, values: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """A density at `values`, per unit of asinh(values / scale); zero where it was not measured.
+
+    Args:
+        density: The density, per unit of asinh(lambda / s) with a scale s of its own.
+        values: Eigenvalues of any shape.
+        scale: The other scale.
+    """
     own, at = (signed_log(where, density.scale) for where in (density.grid, values))
     stretch = np.hypot(values, scale) / np.hypot(values, density.scale)
     return np.asarray(stretch * np.interp(at, own, density.density, left=0.0, right=0.0))

@@ -25,6 +25,7 @@ __all__ = [
     "signed",
     "template",
     "theme",
+    "veil",
 ]
 
 CONFIG: dict[str, Any] = {
@@ -201,6 +202,12 @@ def blend(colour: str, background: str, opacity: float) -> str:
     """`colour` laid over `background` at `opacity`, both given as #rrggbb."""
     over, under = _channels(colour), _channels(background)
     return _hex(opacity * over + (1 - opacity) * under)
+
+
+def veil(colour: str, opacity: float) -> str:
+    """`colour`, given as #rrggbb, as one that is seen through."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
 
 
 def categories(count: int, colours: Theme) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,22 @@ import numpy as np
 
 from landscope.measurements.base import Measurement
 
-__all__ = ["SeedBands", "SeedVariance"]
+__all__ = ["SeedBands", "SeedVariance", "at_common_steps"]
+
+
+def at_common_steps(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Several curves at the steps of all of them within what every one covers, linear between their own steps.
+
+    Args:
+        curves: Ascending steps (n,) and values (n,) of each of R curves.
+
+    Returns:
+        Steps (m,), none where the curves do not overlap, and values (R, m).
+    """
+    first, last = max(steps[0] for steps, _ in curves), min(steps[-1] for steps, _ in curves)
+    common = np.unique(np.concatenate([steps for steps, _ in curves]))
+    common = common[(common >= first) & (common <= last)]
+    return common, np.stack([np.interp(common, steps, values) for steps, values in curves])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

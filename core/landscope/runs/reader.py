@@ -239,6 +239,12 @@ class Run:
                 raise KeyError(f"run {self.id} has no measurement {name!r}{when}; it has: {names or 'none'}")
         return Measurement.from_bytes(self.frame_bytes(row[0]))
 
+    def span(self, name: str) -> tuple[float, float] | None:
+        """The least and greatest height of all stored measurements of that name; None where there is none."""
+        with self._reading() as source:
+            low, high = source.execute("SELECT min(lo), max(hi) FROM frame WHERE name = ?", (name,)).fetchone()
+        return None if low is None or high is None else (float(low), float(high))
+
     def events(self, kind: str | None = None) -> list[Event]:
         """All that happened, or all of one kind, oldest first."""
         query = "SELECT seq, step, kind, text, data FROM event WHERE ? IS NULL OR kind = ? ORDER BY seq"

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from landscope.embedding import project
-from landscope.embedding.placement import laid_over
 from landscope.measurements import Measurement
+from landscope.measurements.placement import laid_over
 from landscope.objective import Objective
 
 

@@ -17,7 +17,7 @@ def rotation(points: np.ndarray, previous: np.ndarray) -> np.ndarray:
     return turn
 
 
-def laid_over(points: np.ndarray, previous: np.ndarray, *, scaled: bool) -> np.ndarray:
+def laid_over(points: np.ndarray, previous: np.ndarray, *, scaled: bool, also: np.ndarray | None = None) -> np.ndarray:
     """The points turned and reflected to lie as close as possible to `previous`, in the sense of least squares.
 
     The rotation is that of the centred points. Centred points stay so; `scaled` also scales them by the factor that is
@@ -28,10 +28,13 @@ def laid_over(points: np.ndarray, previous: np.ndarray, *, scaled: bool) -> np.n
         points: (n, d).
         previous: (n, d), the same points before.
         scaled: Whether scale and place are free too.
+        also: (m, d) other points, which are moved in place of `points`, the same way.
     """
     centre, middle = points.mean(axis=0), previous.mean(axis=0)
-    turned: np.ndarray = (points - centre) @ rotation(points - centre, previous - middle)
+    turn = rotation(points - centre, previous - middle)
+    turned: np.ndarray = (points - centre) @ turn
     length = float((turned**2).sum())
     scale = float((turned * (previous - middle)).sum()) / length if scaled and length > 0 else 1.0
-    moved: np.ndarray = turned * scale + (middle if scaled else centre)
+    every = turned if also is None else (also - centre) @ turn
+    moved: np.ndarray = every * scale + (middle if scaled else centre)
     return moved

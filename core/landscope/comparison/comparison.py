@@ -1,0 +1,328 @@
+"""Two to six runs side by side: what differs between them, and their measurements in common pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import plotly.graph_objects as go
+
+from landscope.comparison.alignment import Placed, minus, placed, unlike_axes
+from landscope.comparison.curves import Line, ascending, band, thinned
+from landscope.comparison.settings import Setting, differences, labels, seed_groups
+from landscope.figures import theme
+from landscope.figures.comparisons import (
+    Curve,
+    Pen,
+    curves_figure,
+    densities_figure,
+    difference_figure,
+    embeddings_figure,
+    kernels_figure,
+    planes_figure,
+)
+from landscope.figures.scales import number
+from landscope.figures.theme import Theme
+from landscope.measurements import NTK, Measurement, Projection, Slice2D, SpectralDensity
+from landscope.runs import FrameRef, Run, open_run
+
+__all__ = ["CURVES", "MOST", "Comparison", "Picture", "compare"]
+
+MOST = 6
+
+CURVES: dict[str, tuple[str, ...]] = {
+    "training loss": ("train/loss",),
+    "test loss": ("test/loss",),
+    "training accuracy (share)": ("train/accuracy",),
+    "test accuracy (share)": ("test/accuracy",),
+    "sharpness and its limit (dotted)": ("sharpness/lambda_max", "sharpness/threshold"),
+    "weights ‖θ‖": ("norm/weights",),
+}
+"""What is drawn over the steps: the scalar by its name with unit, and what limits it."""
+
+M = TypeVar("M", bound=Measurement)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of several runs, as far as they have what it shows.
+
+    Attributes:
+        missing: Why a run is not in it, by the run's label.
+        notes: What one must know to read it.
+        draw: Its figure in a theme; None where there is nothing to draw.
+    """
+
+    missing: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    draw: Callable[[Theme], go.Figure] | None = None
+
+    def figure(self, *, dark: bool = False) -> go.Figure:
+        """The plotly figure.
+
+        Args:
+            dark: Whether on a dark ground.
+
+        Raises:
+            ValueError: if no run has what it shows, with what is said of each.
+        """
+        if self.draw is None:
+            said = "; ".join([*self.notes, *(f"{label}: {words}" for label, words in self.missing.items())])
+            raise ValueError(f"there is nothing to draw: {said}")
+        return self.draw(theme(dark))
+
+
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+        runs: The runs.
+        labels: What each is called, all different.
+        settings: The settings in which they differ.
+        groups: The runs, as positions, that differ by their seed alone; most groups have one member.
+    """
+
+    def __init__(self, runs: tuple[Run, ...]) -> None:
+        configs = [{"recipe": run.manifest.recipe, **run.manifest.config} for run in runs]
+        self.runs = runs
+        self.settings: tuple[Setting, ...] = differences(configs)
+        self.groups: tuple[tuple[int, ...], ...] = seed_groups(configs)
+        self.labels: tuple[str, ...] = labels(
+            [run.manifest.name for run in runs], [run.id for run in runs], self.settings
+        )
+
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(self.labels)})"
+
+    @property
+    def last_common_step(self) -> int:
+        """The last step that every run has reached."""
+        return min(run.head().step for run in self.runs)
+
+    def pens(self, *, by_group: bool = False) -> dict[str, Pen]:
+        """A colour and a dash pattern for each run; of runs that differ by their seed alone, one colour if asked."""
+        hues = {member: hue for hue, members in enumerate(self.groups) for member in members}
+        return {label: Pen(hues[at] if by_group else at, at) for at, label in enumerate(self.labels)}
+
+    def curves(self, *, bands: bool | None = None, logarithmic_steps: bool = False) -> Picture:
+        """Losses, accuracies, sharpness with its limit and the norm of the weights, over the steps.
+
+        Args:
+            bands: Draw runs that differ by their seed alone as their mean, with a band from the least to the greatest;
+                None for wherever there are such runs.
+            logarithmic_steps: Whether the axis of the steps is logarithmic.
+        """
+        grouped = any(len(members) > 1 for members in self.groups) if bands is None else bands
+        cells, gaps = {}, []
+        for title, names in CURVES.items():
+            curves = [curve for name in names for curve in self._curves(name, limit=name != names[0], bands=grouped)]
+            if curves:
+                cells[title] = curves
+                without = [label for label in self.labels if not any(label in self._within(c) for c in curves)]
+                gaps += [f"{title}: not measured in {', '.join(without)}"] if without else []
+        if not cells:
+            return Picture(missing=dict.fromkeys(self.labels, "no such curve was recorded"))
+        return Picture(
+            notes=tuple(gaps),
+            draw=lambda colours: curves_figure(cells, colours, logarithmic_steps=logarithmic_steps),
+        )
+
+    def planes(self, plane: str = "random", step: int | None = None) -> Picture:
+        """The newest slice of each run at or before a step, in the same axes, with one scale of colours.
+
+        The scale is that of all such slices of these runs, so that it holds still from step to step.
+
+        Args:
+            plane: Which, as in "slice/random".
+            step: The step; None for the last that every run has reached.
+        """
+        found, missing = self._found(f"slice/{plane}", step, Slice2D)
+        if not found:
+            return Picture(missing)
+        spans = [span for run in self.runs if (span := run.span(f"slice/{plane}")) is not None]
+        span = (min(low for low, _ in spans), max(high for _, high in spans)) if spans else None
+        first, *others = found.values()
+        reasons = dict.fromkeys(filter(None, (unlike_axes(first, other) for other in others)))
+        note = "each plane is about its own run's weights"
+        return Picture(
+            missing,
+            (note, *(f"coordinates are not comparable: {reason}" for reason in reasons)),
+            lambda colours: planes_figure(found, colours, span=span),
+        )
+
+    def difference(self, first: int = 0, second: int = 1, plane: str = "random", step: int | None = None) -> Picture:
+        """The loss of one run's slice less that of another's, where coordinates mean the same in both.
+
+        Args:
+            first: Position of the run that is taken from.
+            second: Position of the run that is taken off.
+            plane: Which, as in "slice/random".
+            step: The step; None for the last that every run has reached.
+
+        Raises:
+            IndexError: if there is no such run.
+        """
+        names = (self.labels[first], self.labels[second])
+        found, missing = self._found(f"slice/{plane}", step, Slice2D)
+        if not all(name in found for name in names):
+            return Picture({name: missing[name] for name in names if name in missing})
+        a, b = (found[name] for name in names)
+        reason = unlike_axes(a, b)
+        if reason:
+            return Picture(notes=(f"the two cannot be subtracted: {reason}",))
+        note = "same directions, each about its own run's weights: below zero the first has the lower loss"
+        return Picture(notes=(note,), draw=lambda colours: difference_figure(a, b, minus(a, b), names, colours))
+
+    def densities(self, step: int | None = None, *, by_group: bool = False) -> Picture:
+        """The densities of the Hessian's eigenvalues, on one axis.
+
+        Args:
+            step: The newest at or before it; None for the last that every run has reached.
+            by_group: See `pens`.
+        """
+        found, missing = self._found("density", step, SpectralDensity)
+        pens = self.pens(by_group=by_group)
+        return Picture(
+            missing, _steps(found), (lambda colours: densities_figure(found, pens, colours)) if found else None
+        )
+
+    def kernels(self, step: int | None = None, *, by_group: bool = False) -> Picture:
+        """The eigenvalues of the tangent kernels by their rank.
+
+        Args:
+            step: The newest at or before it; None for the last that every run has reached.
+            by_group: See `pens`.
+        """
+        found, missing = self._found("ntk", step, NTK)
+        pens = self.pens(by_group=by_group)
+        kinds = dict.fromkeys(f"{kernel.gram_kind}, {len(kernel.eigenvalues)} rows" for kernel in found.values())
+        unlike = () if len(kinds) < 2 else (f"the kernels are of different kinds: {'; '.join(kinds)}",)
+        return Picture(
+            missing,
+            (*_steps(found), *unlike),
+            (lambda colours: kernels_figure(found, pens, colours)) if found else None,
+        )
+
+    def embeddings(self, step: int | None = None, *, colour: str = "class") -> Picture:
+        """The features of each run in the plane, those of the others laid over the first's where examples are the same.
+
+        Args:
+            step: The newest at or before it; None for the last that every run has reached.
+            colour: What colours the points: "class", "prediction", "correct", "loss" or "margin".
+        """
+        found, missing = self._found("embedding", step, Projection)
+        flat = {label: projection for label, projection in found.items() if projection.points.shape[1] == 2}
+        if not flat:
+            return Picture(missing)
+        reference = next(iter(flat))
+        laid = {label: placed(points, flat[reference]) for label, points in flat.items()}
+        told = {label: "" if label == reference else _fit(one) for label, one in laid.items()}
+        shown = {label: one.projection for label, one in laid.items()}
+        return Picture(missing, draw=lambda colours: embeddings_figure(shown, told, colours, colour=colour))
+
+    def at(self, name: str, step: int | None = None) -> tuple[FrameRef | None, ...]:
+        """The newest stored measurement of a name in each run, at or before a step; None where there is none.
+
+        Args:
+            name: The name, e.g. "slice/random".
+            step: The step; None for the last that every run has reached.
+        """
+        until = self.last_common_step if step is None else step
+        return tuple(
+            max((frame for frame in run.frames(name) if frame.step <= until), key=_newest, default=None)
+            for run in self.runs
+        )
+
+    def _found(self, name: str, step: int | None, kind: type[M]) -> tuple[dict[str, M], dict[str, str]]:
+        found, missing = {}, {}
+        for run, label, frame in zip(self.runs, self.labels, self.at(name, step), strict=True):
+            measured = None if frame is None else Measurement.from_bytes(run.frame_bytes(frame.seq))
+            if isinstance(measured, kind):
+                found[label] = measured
+            else:
+                later = run.frames(name)
+                missing[label] = f"first measured at step {later[0].step:,}" if later else f"{name} was not measured"
+        return found, missing
+
+    def _curves(self, name: str, *, limit: bool, bands: bool) -> list[Curve]:
+        pens, groups = self.pens(by_group=bands), self.groups if bands else tuple((at,) for at in range(len(self.runs)))
+        lines = {at: line for at, run in enumerate(self.runs) if (line := _line(run, name)) is not None}
+        drawn = []
+        for members in groups:
+            known = [at for at in members if at in lines]
+            common = band([lines[at] for at in known]) if len(known) > 1 else None
+            if common is None:
+                drawn += [
+                    Curve(self.labels[at], pens[self.labels[at]], *thinned(*lines[at]), limit=limit) for at in known
+                ]
+                continue
+            steps, mean, low, high = common
+            kept, _ = thinned(steps, mean)
+            place = steps.searchsorted(kept)
+            pen = replace(pens[self.labels[members[0]]], dash=self.groups.index(members))
+            edges = None if limit else (low[place], high[place])
+            drawn.append(Curve(self._group_label(members), pen, kept, mean[place], edges, limit))
+        return drawn
+
+    def _group_label(self, members: tuple[int, ...]) -> str:
+        """What a group of runs is called: by the settings that tell it from the others, without the seed."""
+        name = self.runs[members[0]].manifest.name
+        told = [setting for setting in self.settings if setting.name.split(".")[-1] != "seed"][:2]
+        words = "".join(f", {setting.name} {setting.values[members[0]]}" for setting in told)
+        return f"{name}{words}, mean of {len(members)} seeds"
+
+    def _within(self, curve: Curve) -> tuple[str, ...]:
+        """The labels of the runs that a curve is of."""
+        for members in self.groups:
+            if len(members) > 1 and curve.label == self._group_label(members):
+                return tuple(self.labels[at] for at in members)
+        return (curve.label,)
+
+
+def compare(*runs: str | Path | Run, root: str | Path | None = None) -> Comparison:
+    """Two to six runs side by side.
+
+    Args:
+        *runs: Their folders, their ids in `root`, or the runs themselves.
+        root: The folder of runs; "runs" when None.
+
+    Raises:
+        ValueError: if there are fewer than two or more than six, or one is there twice.
+        FileNotFoundError: if there is no such run.
+    """
+    if not 2 <= len(runs) <= MOST:
+        raise ValueError(f"from 2 to {MOST} runs are compared, got {len(runs)}")
+    opened = tuple(run if isinstance(run, Run) else open_run(run, root) for run in runs)
+    twice = sorted({run.id for run in opened if [other.path for other in opened].count(run.path) > 1})
+    if twice:
+        raise ValueError(f"a run is compared with others, not with itself; more than once there is {', '.join(twice)}")
+    return Comparison(opened)
+
+
+def _line(run: Run, name: str) -> Line | None:
+    try:
+        steps, values = run.scalars(name)
+    except KeyError:  # not measured in this run
+        return None
+    return ascending(steps, values)
+
+
+def _newest(frame: FrameRef) -> tuple[int, int]:
+    return frame.step, frame.seq
+
+
+def _steps(found: Mapping[str, Measurement]) -> tuple[str, ...]:
+    """Of which steps measurements are, where that is not one and the same."""
+    steps = {label: measured.provenance.step for label, measured in found.items()}
+    if len(set(steps.values())) < 2:
+        return ()
+    return ("; ".join(f"{label}: step {step:,}" for label, step in steps.items() if step is not None),)
+
+
+def _fit(one: Placed) -> str:
+    if one.reason:
+        return f"not laid over the first: {one.reason}"
+    residual = "" if one.residual is None else f", residual {number(one.residual)}"
+    return f"laid over the first by {one.shared:,} examples{residual}"

@@ -1,0 +1,355 @@
+"""Several runs side by side: their curves, planes, spectra and pictures of points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from landscope.figures.reliefs import escaped
+from landscope.figures.scales import log_axis, number, signed_log, signed_log_ticks
+from landscope.figures.scatter import embedding_figure
+from landscope.figures.spectra import density_layout, per_unit
+from landscope.figures.surfaces import landscape_figure, plane_layout
+from landscope.figures.theme import ABOVE, SIGNED, Theme, template, veil
+from landscope.measurements import NTK, Projection, Slice2D, SpectralDensity
+
+__all__ = [
+    "Curve",
+    "Pen",
+    "beside",
+    "curves_figure",
+    "densities_figure",
+    "difference_figure",
+    "embeddings_figure",
+    "kernels_figure",
+    "planes_figure",
+]
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+FLOOR = 1e-5
+"""Of the largest density: what is below is drawn there."""
+_COLUMNS = 3
+_GAP = (0.07, 0.16)  # between cells, across and up
+_WIDE = 20.0  # a positive quantity that spans such a factor has a logarithmic axis
+
+
+@dataclass(frozen=True)
+class Pen:
+    """How one of several runs is drawn, the same in every picture.
+
+    Attributes:
+        hue: Its place in the palette, from 0.
+        dash: Its place among the dash patterns, from 0: the second way to tell it apart.
+    """
+
+    hue: int
+    dash: int
+
+    def line(self, colours: Theme, width: float = 1.6) -> dict[str, Any]:
+        """The line as plotly takes it."""
+        return {"width": width, "color": self.colour(colours), "dash": DASHES[self.dash % len(DASHES)]}
+
+    def colour(self, colours: Theme) -> str:
+        """Its colour in a theme."""
+        return colours.palette[self.hue % len(colours.palette)]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity of one run, or the mean of several, over the steps.
+
+    Attributes:
+        label: Whose.
+        pen: How it is drawn.
+        steps: (n,) ascending.
+        values: (n,).
+        band: (n,) lower and upper edge of the runs that it is the mean of; None where it is one run's.
+        limit: Whether it is what bounds another curve of that label: drawn thin, in steps.
+    """
+
+    label: str
+    pen: Pen
+    steps: NDArray[Any]
+    values: NDArray[np.float64]
+    band: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    limit: bool = False
+
+
+def curves_figure(
+    cells: Mapping[str, Sequence[Curve]], colours: Theme, *, logarithmic_steps: bool = False
+) -> go.Figure:
+    """A cell for each quantity, in two columns; one legend for all, in which a click hides a run everywhere.
+
+    Args:
+        cells: The curves by the quantity's name, with its unit.
+        colours: The theme.
+        logarithmic_steps: Whether the axis of the steps is logarithmic, without step 0.
+    """
+    drawn = [_curves(name, curves, colours, logarithmic_steps) for name, curves in cells.items()]
+    figure = beside(drawn, [""] * len(drawn), colours, columns=2)
+    seen: set[str] = set()
+    for trace in figure.data:
+        named = trace.legendgroup not in seen and trace.line.width > 1
+        trace.showlegend = named
+        if named:
+            seen.add(trace.legendgroup)
+    return figure.update_layout(showlegend=True, legend={**ABOVE, "y": 1.01}, margin={"t": 40})
+
+
+def planes_figure(
+    planes: Mapping[str, Slice2D], colours: Theme, *, show: str = "loss", span: tuple[float, float] | None = None
+) -> go.Figure:
+    """Planes side by side, in the same axes, with one scale of colours.
+
+    Args:
+        planes: Each run's plane by its label.
+        colours: The theme.
+        show: "loss", "accuracy" or the name of a metric of them all.
+        span: Values between which the colours run; None for those of these planes together.
+    """
+    if span is None and show == "loss":
+        found = [each for each in (plane.span() for plane in planes.values()) if each is not None]
+        span = (min(low for low, _ in found), max(high for _, high in found)) if found else None
+    drawn = [landscape_figure(plane, colours, show=show, span=span) for plane in planes.values()]
+    figure = beside(drawn, [_told(label, plane) for label, plane in planes.items()], colours)
+    for axis in (0, 1):
+        ends = [plane.coordinates()[axis][[0, -1]] for plane in planes.values()]
+        reach = {"range": [min(float(low) for low, _ in ends), max(float(high) for _, high in ends)]}
+        (figure.update_yaxes if axis else figure.update_xaxes)(**reach)
+    contours = [trace for trace in figure.data if trace.type == "contour" and trace.showscale is not False]
+    for trace in contours[1:]:  # one scale, one bar
+        trace.showscale = False
+    return figure
+
+
+def difference_figure(
+    first: Slice2D, second: Slice2D, difference: NDArray[np.float64], labels: tuple[str, str], colours: Theme
+) -> go.Figure:
+    """One plane less another, on colours that are even about zero.
+
+    Args:
+        first: The plane that is taken from.
+        second: The plane that is taken off.
+        difference: (A, B) of their losses.
+        labels: Whose they are.
+        colours: The theme.
+    """
+    figure = go.Figure(layout=plane_layout(first.axes, colours))
+    finite = np.where(np.isfinite(difference), difference, np.nan)
+    largest = float(np.nanmax(np.abs(finite))) if np.isfinite(finite).any() else 1.0
+    figure.add_contour(
+        x=first.alpha,
+        y=first.beta,
+        z=finite.T,
+        zmin=-largest,
+        zmax=largest,
+        colorscale=SIGNED,
+        reversescale=True,
+        contours={"coloring": "heatmap"},
+        line={"width": 0.5},
+        colorbar={"title": {"text": "difference of the loss"}},
+        hovertemplate="α %{x:.3g}, β %{y:.3g}<br>difference %{z:.4g}<extra></extra>",
+        name="difference",
+    )
+    steps = " − ".join(_told(label, plane) for label, plane in zip(labels, (first, second), strict=True))
+    return figure.update_layout(title={"text": steps})
+
+
+def densities_figure(densities: Mapping[str, SpectralDensity], pens: Mapping[str, Pen], colours: Theme) -> go.Figure:
+    """Densities of eigenvalues on one signed-log axis; dots are leading eigenvalues, thin lines stability limits.
+
+    Each density is per unit of asinh(lambda / s) with a scale s of its own; all are drawn with the smallest one.
+
+    Args:
+        densities: Each run's density by its label.
+        pens: How each is drawn.
+        colours: The theme.
+    """
+    scale = min(density.scale for density in densities.values())
+    low = min(float(density.grid[0]) for density in densities.values())
+    high = max(float(density.grid[-1]) for density in densities.values())
+    heights = {label: per_unit(density, density.grid, scale) for label, density in densities.items()}
+    top = max(float(height.max()) for height in heights.values())
+    figure = go.Figure(layout=density_layout(colours) | {"showlegend": True, "legend": ABOVE})
+    for row, (label, density) in enumerate(densities.items()):
+        pen, hue = pens[label], pens[label].colour(colours)
+        figure.add_scatter(
+            x=signed_log(density.grid, scale),
+            y=np.maximum(heights[label], FLOOR * top),
+            mode="lines",
+            line=pen.line(colours),
+            customdata=density.grid,
+            hovertemplate="λ %{customdata:.3g}<br>density %{y:.3g}",
+            legendgroup=label,
+            name=escaped(label),
+        )
+        figure.add_scatter(
+            x=signed_log(density.spikes, scale),
+            y=np.full(len(density.spikes), FLOOR * top * 2.0 ** (1 + row)),  # a row of dots for each
+            mode="markers",
+            marker={"size": 6, "color": hue, "symbol": row % 8},
+            customdata=density.spikes,
+            hovertemplate="λ %{customdata:.4g}",
+            legendgroup=label,
+            showlegend=False,
+            name=escaped(label),
+        )
+        if density.threshold is not None:
+            line = {"width": 1, "color": hue, "dash": "dot"}
+            at = np.repeat(signed_log(density.threshold, scale), 2)
+            figure.add_scatter(
+                x=at,
+                y=[FLOOR * top, 2 * top],
+                mode="lines",
+                line=line,
+                hovertemplate=f"stability limit {number(density.threshold)}",
+                legendgroup=label,
+                showlegend=False,
+                name=escaped(label),
+            )
+    ticks = signed_log_ticks(low, high, max(scale, 1e-6 * max(abs(low), abs(high))))
+    figure.update_xaxes(tickvals=signed_log(np.array(ticks), scale), ticktext=[number(tick) for tick in ticks])
+    return figure.update_yaxes(log_axis(FLOOR * top, 2 * top))
+
+
+def kernels_figure(kernels: Mapping[str, NTK], pens: Mapping[str, Pen], colours: Theme) -> go.Figure:
+    """Eigenvalues of tangent kernels over their ranks, both logarithmic.
+
+    Args:
+        kernels: Each run's kernel by its label.
+        pens: How each is drawn.
+        colours: The theme.
+    """
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "xaxis": {"title": {"text": "rank"}, "type": "log", "dtick": 1},
+            "yaxis": {"title": {"text": "kernel eigenvalue (output² / parameter²)"}, "type": "log", "dtick": 1},
+            "showlegend": True,
+            "legend": ABOVE,
+        }
+    )
+    for label, kernel in kernels.items():
+        positive = kernel.eigenvalues[kernel.eigenvalues > 0]
+        figure.add_scatter(
+            x=np.arange(1, len(positive) + 1),
+            y=positive,
+            mode="lines",
+            line=pens[label].line(colours),
+            hovertemplate="rank %{x}<br>%{y:.4g}",
+            name=escaped(label),
+        )
+    return figure
+
+
+def embeddings_figure(
+    projections: Mapping[str, Projection], told: Mapping[str, str], colours: Theme, *, colour: str = "class"
+) -> go.Figure:
+    """Pictures of points side by side, in the same axes.
+
+    Args:
+        projections: Each run's points by its label.
+        told: What is said of each, by its label.
+        colours: The theme.
+        colour: What colours the points, see `embedding_figure`.
+    """
+    drawn = [embedding_figure(projection, colours, colour=colour) for projection in projections.values()]
+    titles = [f"{_told(label, points)}<br>{escaped(told[label])}" for label, points in projections.items()]
+    figure = beside(drawn, titles, colours)
+    for axis in (0, 1):
+        ends = [(each.points[:, axis].min(), each.points[:, axis].max()) for each in projections.values()]
+        low, high = min(float(low) for low, _ in ends), max(float(high) for _, high in ends)
+        reach = {"range": [low - 0.05 * (high - low), high + 0.05 * (high - low)]}
+        (figure.update_yaxes if axis else figure.update_xaxes)(**reach)
+    return figure
+
+
+def beside(
+    figures: Sequence[go.Figure], titles: Sequence[str], colours: Theme, *, columns: int = _COLUMNS
+) -> go.Figure:
+    """Figures with a pair of axes each as the cells of one, row by row.
+
+    Args:
+        figures: What is drawn in each cell.
+        titles: Above each cell; may be empty.
+        colours: The theme.
+        columns: Cells in a row, at most.
+    """
+    across = max(1, min(columns, len(figures)))
+    up = max(1, -(-len(figures) // across))
+    layout: dict[str, Any] = {"template": template(colours), "showlegend": False, "margin": {"t": 56}}
+    notes: list[dict[str, Any]] = []
+    traces = []
+    for index, (drawn, title) in enumerate(zip(figures, titles, strict=True)):
+        row, column = divmod(index, across)
+        tail = "" if index == 0 else str(index + 1)
+        domains = _part(column, across, _GAP[0]), _part(up - 1 - row, up, _GAP[1])
+        for letter, other, domain in zip("xy", "yx", domains, strict=True):
+            axis = drawn.layout[f"{letter}axis"].to_plotly_json()
+            if "scaleanchor" in axis:
+                axis["scaleanchor"] = f"{axis['scaleanchor'][0]}{tail}"
+            layout[f"{letter}axis{tail}"] = {**axis, "domain": domain, "anchor": f"{other}{tail}"}
+        for trace in drawn.data:
+            traces.append(trace.update(xaxis=f"x{tail}", yaxis=f"y{tail}"))
+        for note in drawn.layout.annotations:
+            if note.xref in (None, "x"):  # those about the whole figure have no room here
+                notes.append({**note.to_plotly_json(), "xref": f"x{tail}", "yref": f"y{tail}"})
+        place = {"xref": f"x{tail} domain", "yref": f"y{tail} domain", "x": 0, "y": 1}
+        place |= {"xanchor": "left", "yanchor": "bottom", "showarrow": False, "align": "left", "yshift": 4}
+        if title:
+            notes.append({**place, "text": title, "font": {"size": 11}})
+    return go.Figure(traces, {**layout, "annotations": notes})
+
+
+def _part(index: int, count: int, gap: float) -> list[float]:
+    share = (1 - gap * (count - 1)) / count
+    start = index * (share + gap)
+    return [start, min(start + share, 1.0)]
+
+
+def _told(label: str, measured: Slice2D | Projection) -> str:
+    step = measured.provenance.step
+    return f"<b>{escaped(label)}</b>" + ("" if step is None else f" step {step:,}")
+
+
+def _curves(name: str, curves: Sequence[Curve], colours: Theme, logarithmic_steps: bool) -> go.Figure:
+    values = np.concatenate([np.empty(0), *(curve.values for curve in curves)])
+    finite = values[np.isfinite(values)]
+    wide = bool(finite.size) and finite.min() > 0 and finite.max() > _WIDE * finite.min()
+    figure = go.Figure(
+        layout={
+            "xaxis": {"title": {"text": "training (steps)"}, "type": "log" if logarithmic_steps else "linear"},
+            "yaxis": {"title": {"text": name}, "type": "log" if wide else "linear"},
+        }
+    )
+    for curve in curves:
+        common = {"legendgroup": curve.label, "name": escaped(curve.label)}
+        kept = curve.steps > 0 if logarithmic_steps else np.ones(len(curve.steps), dtype=bool)
+        if curve.band is not None:
+            low, high = (edge[kept] for edge in curve.band)
+            figure.add_scatter(
+                x=np.concatenate([curve.steps[kept], curve.steps[kept][::-1]]),
+                y=np.concatenate([high, low[::-1]]),
+                mode="lines",
+                line={"width": 0},
+                fill="toself",
+                fillcolor=veil(curve.pen.colour(colours), 0.2),
+                hoverinfo="skip",
+                **common,
+            )
+        line = {"width": 1, "color": curve.pen.colour(colours), "dash": "dot", "shape": "hv"}
+        figure.add_scatter(
+            x=curve.steps[kept],
+            y=curve.values[kept],
+            mode="lines" if kept.sum() > 1 else "markers",
+            line=line if curve.limit else curve.pen.line(colours),
+            marker={"size": 5},
+            hovertemplate=f"step %{{x:,}}<br>{'limit ' if curve.limit else ''}%{{y:.4g}}",
+            **common,
+        )
+    return figure
