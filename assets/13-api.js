@@ -2,17 +2,19 @@
 landscope.api = (() => {
   const ROOT = "/api/v1";
   const PATIENCE_MS = 10000;
+  const LONG_MS = 70000; // for what waits until torch is imported
+  const PATIENT = { patience: LONG_MS };
   class Failure extends Error {
     constructor(message, status) {
       super(message);
       this.status = status;
     }
   }
-  const ask = async (path, options = {}) => {
+  const ask = async (path, { patience = PATIENCE_MS, ...options } = {}) => {
     let response;
     try {
       response = await fetch(ROOT + path, {
-        signal: AbortSignal.timeout(PATIENCE_MS),
+        signal: AbortSignal.timeout(patience),
         credentials: "same-origin",
         ...options,
       });
@@ -38,6 +40,15 @@ landscope.api = (() => {
       return response.arrayBuffer();
     },
     figure: (id, seq, theme) => json(`${run(id)}/frames/${seq}/figure?theme=${theme}`),
+    recipeSettings: () => json("/recipes", PATIENT),
+    recipePicture: (name, theme) => json(`/recipes/${encodeURIComponent(name)}/picture?theme=${theme}`),
+    startRecipe: (name, settings) =>
+      json(`/recipes/${encodeURIComponent(name)}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ settings }),
+        ...PATIENT,
+      }),
     lab: () => json("/lab"),
     cost: (what, parameters) =>
       json(`/lab/${encodeURIComponent(what)}/cost?parameters=${encodeURIComponent(JSON.stringify(parameters))}`),

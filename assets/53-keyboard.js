@@ -17,6 +17,7 @@ landscope.keyboard = (() => {
     lab: () => landscope.dock.toggle("lab"),
     measure: () => landscope.lab.measure(),
     demand: (button) => landscope.lab.open(button.dataset.measure),
+    start: (button) => landscope.recipes.start(button),
     unresult: () => landscope.result.close(),
     enlarge: (button) => landscope.enlarge.toggle(button.closest(".panel")),
     undock: () => landscope.dock.close(),

@@ -49,6 +49,7 @@
     landscope.header.mount();
     landscope.findings.mount();
     landscope.verdict.mount(recipes);
+    landscope.recipes.mount(readOnly);
     landscope.keyboard.mount();
     landscope.theme.apply();
     landscope.on("route", route);

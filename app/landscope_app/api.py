@@ -17,16 +17,20 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from landscope import lab
+from landscope.figures import figure
+from landscope.recipes.catalogue import CATALOGUE
+from landscope.recipes.pictures import kept_picture
 from landscope.runs import Head, Run, RunSummary, latest_id, list_runs, open_run
 from landscope.runs.commands import send_command
 from landscope_app.laboratory import cost, picture
 from landscope_app.snippets import shown_path
 from landscope_app.steering import COMMANDS
 
-__all__ = ["READ_ONLY", "ROOT", "WORKERS", "api"]
+__all__ = ["READ_ONLY", "RECIPES", "ROOT", "WORKERS", "api"]
 
 ROOT = "LANDSCOPE_ROOT"  # configuration of the Flask application: the folder of runs, a Path
 WORKERS = "LANDSCOPE_WORKERS"  # who measures finished runs: None for nobody
+RECIPES = "LANDSCOPE_RECIPES"  # who starts recipes
 READ_ONLY = "LANDSCOPE_READ_ONLY"  # whether commands are refused
 LATEST = "latest"
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -154,6 +158,40 @@ def post_command(run_id: str) -> Response:
     except RuntimeError as error:
         abort(409, description=str(error))
     return jsonify(seq=seq)
+
+
+@api.get("/recipes")
+def get_recipes() -> Response:
+    """The settings of every recipe."""
+    return jsonify(settings=current_app.config[RECIPES].settings())
+
+
+@api.get("/recipes/<name>/picture")
+def get_recipe_picture(name: str) -> Response:
+    """What a recipe drew when it was last checked, as a plotly figure; null where there is none."""
+    if name not in CATALOGUE:
+        abort(404, description=f"there is no recipe {name!r}")
+    kept = kept_picture(name)
+    drawn = "null" if kept is None else figure(kept, dark=request.args.get("theme") == "dark").to_json()
+    return Response(f'{{"figure": {drawn}}}', mimetype="application/json")
+
+
+@api.post("/recipes/<name>")
+def post_recipe(name: str) -> Response:
+    """Start a recipe; its run is told when it has begun."""
+    if current_app.config[READ_ONLY]:
+        abort(403, description="this server is read-only: it was started with --read-only")
+    body = request.get_json()
+    settings = body.get("settings", {}) if isinstance(body, dict) else None
+    if not isinstance(settings, dict):
+        abort(400, description="settings must be an object of numbers and names")
+    try:
+        run = current_app.config[RECIPES].start(name, settings)
+    except ValueError as error:
+        abort(400, description=str(error))
+    except RuntimeError as error:
+        abort(409, description=str(error))
+    return jsonify(run=run)
 
 
 @api.route("/", defaults={"rest": ""})

@@ -22,6 +22,7 @@ from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, page_header
 from landscope_app.laboratory import ON_DEMAND, WORDS, on_demand_block, result_section
 from landscope_app.panels import PANELS
+from landscope_app.recipes_page import recipes_page
 from landscope_app.runs_page import runs_page
 from landscope_app.sections import SEGMENTS, panel_section
 from landscope_app.snippets import shown_path, snippet
@@ -109,6 +110,7 @@ def page_layout(*, read_only: bool = False) -> Component:
             page_header(),
             banner(),
             runs_page(),
+            recipes_page(read_only=read_only),
             html.Main(
                 [
                     html.Div(

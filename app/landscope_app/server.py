@@ -17,10 +17,11 @@ import dash
 import waitress
 from waitress import wasyncore
 
-from landscope_app.api import READ_ONLY, ROOT, WORKERS, api
+from landscope_app.api import READ_ONLY, RECIPES, ROOT, WORKERS, api
 from landscope_app.compression import compress
 from landscope_app.page import build_page
 from landscope_app.security import HEALTH, MAX_BODY_BYTES, is_loopback, secure
+from landscope_app.starting import Recipes
 from landscope_app.workers import Workers
 
 __all__ = ["Server", "assets_folder", "bind", "create_server", "serve"]
@@ -76,6 +77,7 @@ def create_server(
     )
     app.server.config[ROOT] = Path(root).absolute()
     app.server.config[READ_ONLY] = read_only
+    app.server.config[RECIPES] = Recipes(Path(root).absolute())
     app.server.config[WORKERS] = None if read_only else Workers(Path(root).absolute(), trust)
     compress(app.server)
     secure(app, host=host, token=token, embedded=embedded)
@@ -97,6 +99,7 @@ class Server:
         self.url = _url(host, self.port, token)
         self._connections: dict[int, Any] = {}
         self._workers: Workers | None = app.server.config[WORKERS]
+        self._recipes: Recipes = app.server.config[RECIPES]
         self._waitress = waitress.create_server(
             app.server,
             map=self._connections,
@@ -124,6 +127,7 @@ class Server:
         """Stop answering, give the port back and end the workers; from any thread, and as often as one likes."""
         if self._workers is not None:
             self._workers.close()
+        self._recipes.close()
         if not self._running:
             self._close_all()
             return

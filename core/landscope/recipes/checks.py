@@ -6,23 +6,21 @@ What they showed is kept in `checked/NAME.json` beside this file, with a small p
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from landscope.recipes.catalogue import CATALOGUE, Entry, module_of
-from landscope.recipes.claims import Claim, judged, overall
+from landscope.recipes.claims import judged, overall
 from landscope.recipes.pictures import keep_picture
+from landscope.recipes.records import Checked, keep_checks, read_checks
 from landscope.runs import open_run
 
-__all__ = ["Checked", "document", "read_checks"]
+__all__ = ["document"]
 
-_CHECKED = Path(__file__).parent / "checked"
 _PREAMBLE = """\
 # Recipes
 
@@ -32,23 +30,6 @@ it is judged by what was recorded: a claim is *reproduced*, *partly* so, or *not
 on this machine as much as about the claim. Below is what became of the claims with each seed; the seconds are those of
 the whole run, measuring included. `python -m landscope.recipes.checks` runs all again and writes this page.
 """
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What became of a recipe's claims with one seed.
-
-    Attributes:
-        seed: The seed.
-        seconds: Wall-clock time of the run, measuring included.
-        machine: Where it ran.
-        claims: The claims with their outcomes.
-    """
-
-    seed: int
-    seconds: float
-    machine: str
-    claims: tuple[Claim, ...]
 
 
 def check(name: str, seeds: Sequence[int]) -> list[Checked]:
@@ -74,17 +55,6 @@ def check(name: str, seeds: Sequence[int]) -> list[Checked]:
         for one in claims:
             print(f"    {one.outcome}: {one.text} {one.measured}", file=sys.stderr)
     return found
-
-
-def read_checks(name: str) -> list[Checked]:
-    """What was written down of a recipe; empty where it was never checked."""
-    path = _CHECKED / f"{name}.json"
-    if not path.is_file():
-        return []
-    return [
-        Checked(one["seed"], one["seconds"], one["machine"], tuple(Claim(**words) for words in one["claims"]))
-        for one in json.loads(path.read_text())
-    ]
 
 
 def document() -> str:
@@ -127,9 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no recipe {', '.join(sorted(unknown))}; recipes are {', '.join(CATALOGUE)}")
     for name in [] if chosen.only_docs else chosen.recipes or CATALOGUE:
-        found = [asdict(one) for one in check(name, chosen.seeds)]
-        _CHECKED.mkdir(exist_ok=True)
-        (_CHECKED / f"{name}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        keep_checks(name, check(name, chosen.seeds))
     chosen.docs.write_text(document())
     return 0
 

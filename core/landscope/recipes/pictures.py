@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from landscope.measurements import Chart, Measurement, Provenance
+from landscope.recipes.records import CHECKED
 from landscope.runs import Run
 
 __all__ = ["chart_of_scalars", "keep_picture", "kept_picture"]
 
-_KEPT = Path(__file__).parent / "checked"
 _POINTS = 150
 _MOST_BYTES = 128 * 1024
 
@@ -50,13 +49,13 @@ def keep_picture(name: str, run: Run, module: Any) -> None:
         candidates = [run.measurement(f"exhibit/{exhibit}") for exhibit in names]
     small = [encoded for one in candidates if len(encoded := _thinned(one).to_bytes()) <= _MOST_BYTES]
     if small:
-        _KEPT.mkdir(exist_ok=True)
-        (_KEPT / f"{name}.safetensors").write_bytes(small[0])
+        CHECKED.mkdir(exist_ok=True)
+        (CHECKED / f"{name}.safetensors").write_bytes(small[0])
 
 
 def kept_picture(name: str) -> Measurement | None:
     """The picture of a recipe's card; None where it was never checked."""
-    path = _KEPT / f"{name}.safetensors"
+    path = CHECKED / f"{name}.safetensors"
     return Measurement.from_bytes(path.read_bytes()) if path.is_file() else None
 
 

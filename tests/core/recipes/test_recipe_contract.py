@@ -8,8 +8,9 @@ import pytest
 
 from landscope.measurements import Chart, Provenance
 from landscope.recipes import CATALOGUE, pictures
-from landscope.recipes.checks import document, read_checks
+from landscope.recipes.checks import document
 from landscope.recipes.claims import claim, judged, overall
+from landscope.recipes.records import read_checks
 from landscope.recipes.settings import Configuration, choice, described, knob
 from landscope.recipes.studies import Study
 from landscope.runs import open_run
@@ -112,7 +113,7 @@ def test_the_document_tells_what_was_found():
 
 
 def test_a_card_shows_the_first_exhibit_that_is_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(pictures, "_KEPT", tmp_path / "kept")
+    monkeypatch.setattr(pictures, "CHECKED", tmp_path / "kept")
     with Study("sketch", Config(), tmp_path, total=1) as study:
         study.exhibit("losses", chart(np.sin(np.arange(5000.0))))
         study.exhibit("others", chart([1.0, 2.0]))

@@ -1,0 +1,91 @@
+"""Recipes on the page: the gallery starts one, and what a study shows stands in panels of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from landscope.measurements import Chart, Provenance
+from landscope.recipes.catalogue import CATALOGUE
+from landscope.recipes.claims import claim, judged
+from landscope.recipes.settings import Configuration, knob
+from landscope.recipes.studies import Study
+from tests.browser.conftest import until
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<b>flatter</b> is better"
+
+
+@dataclass(frozen=True)
+class Config(Configuration):
+    seed: int = knob(0, 0, 10, "Of everything.")
+
+
+def chart(title: str, steps: int) -> Chart:
+    x = np.arange(steps + 1.0)
+    axes = {"x_name": "training (steps)", "y_name": "loss", "labels": ("loss",), "x": {"loss": x}, "y": {"loss": x}}
+    return Chart(provenance=Provenance(method="by hand"), title=title, summary="It rises.", **axes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., str]) -> str:
+    """The address of a server whose newest run is a study."""
+    root = tmp_path_factory.mktemp("studies")
+    with Study("digits", Config(), root, total=3) as study:
+        while study.step < 3:
+            study.advance()
+            study.exhibit("zeta", chart("The first", study.step))
+            study.exhibit("alpha", chart("The second", study.step))
+    judged(study.path, lambda run: [claim(HOSTILE, "3 against 2", holds=True), claim("Or not.", "1", holds=False)])
+    return serve(root)
+
+
+def test_exhibits_are_panels_in_their_order_and_follow_the_step(gallery: str, visit: Callable[..., Any]) -> None:
+    page, watcher = visit(f"{gallery}/run/latest")
+    panels = page.locator(".panel.exhibit")
+    expect(panels).to_have_count(2)
+    expect(panels.locator("h2")).to_have_text(["The first", "The second"])
+    expect(page.locator("#panel-landscape")).to_be_hidden()
+    drawn = "document.querySelector('#exhibit-zeta .graph').calcdata?.[0].length"
+    until(page, f"{drawn} === 4")
+    page.keyboard.press("ArrowLeft")
+    until(page, f"{drawn} === 3")
+    expect(page.locator("#exhibit-zeta pre")).to_have_text(re.compile(r'measurement\("exhibit/zeta"\).figure\(\)$'))
+    page.get_by_role("button", name="Enlarge: alpha").click()
+    expect(page.locator("#exhibit-alpha")).to_have_class(re.compile("enlarged"))
+    page.keyboard.press("Escape")
+    expect(page.locator("#exhibit-alpha")).not_to_have_class(re.compile("enlarged"))
+    assert watcher.errors == []
+
+
+def test_the_claim_stands_above_with_its_verdict(gallery: str, visit: Callable[..., Any]) -> None:
+    page, _ = visit(f"{gallery}/run/latest")
+    claims = page.locator("#claim")
+    expect(claims.locator("summary")).to_contain_text(CATALOGUE["digits"].claim)
+    expect(claims.locator("summary .outcome")).to_have_text("partly")
+    expect(claims.locator("li")).to_have_text([f"reproduced{HOSTILE} 3 against 2", "not hereOr not. 1"])
+    expect(claims.locator("li .outcome").first).to_be_visible()
+
+
+def test_the_gallery_has_every_recipe_and_starts_one(gallery: str, visit: Callable[..., Any]) -> None:
+    page, watcher = visit(gallery)
+    page.get_by_role("link", name="Recipes").click()
+    expect(page.locator(".card h2")).to_have_text(list(CATALOGUE))
+    card = page.locator('[data-recipe="digits"]')
+    card.locator("summary").click()
+    for setting, value in (("Steps", "2"), ("Examples", "60"), ("Overhead", "0.01")):
+        field = card.get_by_label(setting, exact=True)
+        field.fill(value)
+        field.press("Enter")
+    card.get_by_role("button", name="Start digits").click()
+    page.wait_for_url(re.compile(r"/run/\d+-\d+-digits"))
+    expect(page.locator("#status")).to_have_text("finished")
+    expect(page.locator("#claim summary")).to_contain_text("not here")
+    assert watcher.errors == []
