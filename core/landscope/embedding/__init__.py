@@ -4,6 +4,7 @@ from landscope.embedding.comparison import cka, procrustes, similarity, similari
 from landscope.embedding.contrasts import contrast
 from landscope.embedding.finished_runs import project_together
 from landscope.embedding.fourier import token_spectrum
+from landscope.embedding.free_features import OrthogonalFrame, orthogonal_frame
 from landscope.embedding.inputs import shown
 from landscope.embedding.layers import Features, features, layerwise
 from landscope.embedding.learning import steps_learned
@@ -16,6 +17,7 @@ from landscope.embedding.ranks import dimension, participation_ratio, rankme, tw
 
 __all__ = [
     "Features",
+    "OrthogonalFrame",
     "cka",
     "collapse",
     "continuity",
@@ -24,6 +26,7 @@ __all__ = [
     "features",
     "geometry",
     "layerwise",
+    "orthogonal_frame",
     "participation_ratio",
     "procrustes",
     "progress_measures",

@@ -12,7 +12,7 @@ from landscope.embedding.narrowing import narrowed
 from landscope.measurements import Contrast
 from landscope.objective import Objective
 
-__all__ = ["contrast", "contrast_of", "knn_accuracy", "probe_accuracy"]
+__all__ = ["contrast", "contrast_of", "knn_accuracy", "probe_accuracy", "unit_rows"]
 
 _BINS = 50
 _VOTERS = 10
@@ -74,7 +74,7 @@ def contrast_of(features: Tensor, layer: str, labels: np.ndarray | None, views: 
     if not bool(features.isfinite().all()) or (views is not None and not bool(views.isfinite().all())):
         raise ValueError(f"features of layer {layer!r} are not all finite")
     values = narrowed(features.double()).numpy()
-    units = _units(values)
+    units = unit_rows(values)
     cosines = np.clip(units @ units.T, -1, 1)
     once = np.triu_indices(n, 1)
     pairs = cosines[once]
@@ -85,7 +85,7 @@ def contrast_of(features: Tensor, layer: str, labels: np.ndarray | None, views: 
     positive = pairs[same] if same.any() else None
     alignment = float(apart[same].mean()) if same.any() else None
     if views is not None:
-        first, second = _units(features.double().numpy()), _units(views.double().numpy())
+        first, second = unit_rows(features.double().numpy()), unit_rows(views.double().numpy())
         positive = np.clip((first * second).sum(axis=1), -1, 1)
         alignment = float(np.square(first - second).sum(axis=1).mean())
     edges = np.linspace(-1, 1, _BINS + 1)
@@ -157,7 +157,8 @@ def _separation(cosines: np.ndarray, labels: np.ndarray) -> float | None:
     return float(scores.mean()) if paired.any() else None
 
 
-def _units(values: np.ndarray) -> np.ndarray:
+def unit_rows(values: np.ndarray) -> np.ndarray:
+    """The rows at length one; those of length zero stay."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     units: np.ndarray = values / np.where(lengths > 0, lengths, 1)
     return units

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from landscope.embedding.contrasts import unit_rows
 from landscope.embedding.layers import Readout, forward_pass
 from landscope.measurements import Collapse
 from landscope.objective import Objective
@@ -38,7 +39,9 @@ def collapse(
 
     - "simplex": g = -1/(C-1), l = 1: cross-entropy or squared error on balanced classes.
     - "orthogonal": g = 0, l = 1, of the means themselves: supervised contrastive loss on features that are not
-      negative, balanced or not (Kini, Vakilian, Behnia, Gill and Thrampoulidis 2023).
+      negative, balanced or not (Kini, Vakilian, Behnia, Gill and Thrampoulidis 2023); squared error without biases,
+      with lengths that depend on the counts (see `orthogonal_frame`). Each row of W is then parallel to a mean: NC3 is
+      the mean of |w_c / |w_c| - mu_c / |mu_c||^2 over classes.
     - "counts": cross-entropy on n_c examples of class c. M M^T is then proportional to ((P D P)^(1/2))^+ with
       D = diag(n) and P = I - 11^T/C (Thrampoulidis, Kini, Vakilian and Behnia 2022): rare classes have longer means. W
       is no longer parallel to M, but W M^T to P still: NC3 is the squared distance of the two, each of norm one.
@@ -105,7 +108,10 @@ def collapse_of(readout: Readout, labels: np.ndarray, target: Target) -> dict[st
     duality = None
     if readout.weight is not None and classifies:
         rows = readout.weight.double().numpy()[classes]
-        duality = _misalignment(rows - rows.mean(axis=0), centred, crossed=target == "counts")
+        if target == "orthogonal":
+            duality = float(np.square(unit_rows(rows) - unit_rows(means)).sum(axis=1).mean())
+        else:
+            duality = _misalignment(rows - rows.mean(axis=0), centred, crossed=target == "counts")
     predicted = outputs.argmax(1).numpy()
     return {
         "nc1": _variability(deviations, centred, precision),
@@ -131,9 +137,8 @@ def _variability(deviations: np.ndarray, centred: np.ndarray, precision: float) 
 
 def _cosines(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The cosines (C, C) of rows, and their lengths (C,)."""
-    lengths = np.linalg.norm(rows, axis=1)
-    units = rows / np.maximum(lengths, np.finfo(np.float64).tiny)[:, None]
-    return units @ units.T, lengths
+    units = unit_rows(rows)
+    return units @ units.T, np.linalg.norm(rows, axis=1)
 
 
 def _goal(target: str, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

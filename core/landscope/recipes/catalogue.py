@@ -52,6 +52,15 @@ CATALOGUE: dict[str, Entry] = {
             paper='Kumar et al. 2024, "Grokking as the Transition from Lazy to Rich Training Dynamics"',
             duration="20 seconds",
         ),
+        Entry(
+            name="collapse",
+            summary="Class means become a simplex or an orthogonal frame: it depends on loss, balance and ReLU.",
+            claim="Means of equal classes become a simplex; of unequal ones, without biases, orthogonal vectors whose "
+            "lengths depend on the counts; contrastive ones behind a ReLU an orthogonal frame, balanced or not.",
+            paper='Dang et al. 2023, "Neural Collapse in Deep Linear Networks: From Balanced to Imbalanced Data"; '
+            'Kini et al. 2024, "Symmetric Neural-Collapse Representations with Supervised Contrastive Loss"',
+            duration="1 minute",
+        ),
     )
 }
 

@@ -117,6 +117,19 @@ def test_an_orthogonal_frame_is_a_target_of_its_own():
     assert collapse(uneven, "0", target="orthogonal").nc2_angles == pytest.approx(0, abs=1e-12)
 
 
+def test_of_an_orthogonal_frame_each_row_of_the_classifier_is_parallel_to_a_mean():
+    lengths = np.array([1.0, 2.0, 3.0, 4.0])
+    labels = np.repeat(np.arange(CLASSES), [9, 6, 3, 2])
+    frame, _ = np.linalg.qr(np.random.default_rng(5).normal(size=(WIDTH, WIDTH)))
+    means, rows = lengths[:, None] * frame[:CLASSES], frame[:CLASSES] / lengths[:, None]
+    found = collapse(classifier(means[labels], labels, rows), target="orthogonal")
+    assert (found.nc1, found.nc2_angles, found.nc3) == pytest.approx((0, 0, 0), abs=1e-12)
+    assert found.nc2_norms == pytest.approx(np.std(lengths) / np.mean(lengths))
+    turned = rows.copy()
+    turned[0] = -rows[0]
+    assert collapse(classifier(means[labels], labels, turned), target="orthogonal").nc3 == pytest.approx(4 / CLASSES)
+
+
 def test_unequal_classes_have_unequal_lengths():
     """The global minimum of Thrampoulidis et al. by its own construction: the decomposition of the label matrix."""
     counts = [16, 16, 4, 2]
