@@ -61,6 +61,13 @@ CATALOGUE: dict[str, Entry] = {
             'Kini et al. 2024, "Symmetric Neural-Collapse Representations with Supervised Contrastive Loss"',
             duration="1 minute",
         ),
+        Entry(
+            name="skip",
+            summary="A deep network with and without skip connections: how both train, and the loss around them.",
+            claim="Without skips deep networks train worse, to sharper minima with less convex surroundings.",
+            paper='Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets"',
+            duration="1 minute",
+        ),
     )
 }
 
