@@ -49,6 +49,8 @@ landscope.api = (() => {
         body: JSON.stringify({ settings }),
         ...PATIENT,
       }),
+    compare: (query) => json(`/compare?${query}`),
+    compared: (what, query) => json(`/compare/${what}?${query}`),
     lab: () => json("/lab"),
     cost: (what, parameters) =>
       json(`/lab/${encodeURIComponent(what)}/cost?parameters=${encodeURIComponent(JSON.stringify(parameters))}`),

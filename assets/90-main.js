@@ -55,6 +55,7 @@
     landscope.on("route", route);
     landscope.on("view", controls);
     route();
+    landscope.comparePage.mount();
     landscope.runs.mount();
     // Dash may still report the values that controls were made with; what the address says comes first.
     setTimeout(() => {

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from flask import Blueprint, Response, abort, current_app, jsonify, request
@@ -22,6 +23,7 @@ from landscope.recipes.catalogue import CATALOGUE
 from landscope.recipes.pictures import kept_picture
 from landscope.runs import Head, Run, RunSummary, latest_id, list_runs, open_run
 from landscope.runs.commands import send_command
+from landscope_app.comparisons import PLANES, common_picture, overview
 from landscope_app.laboratory import cost, picture
 from landscope_app.snippets import shown_path
 from landscope_app.steering import COMMANDS
@@ -36,6 +38,8 @@ LATEST = "latest"
 _FOR_EVER = "public, max-age=31536000, immutable"
 _MAX_RECORDS = 100_000
 _MAX_SEQ = 2**53 - 1  # what a script can count to
+
+T = TypeVar("T")
 
 api = Blueprint("landscope_api", __name__, url_prefix="/api/v1")
 
@@ -118,6 +122,28 @@ def get_figure(run_id: str, seq: int) -> Response:
     response = Response(drawn, mimetype="application/json")
     if run_id != LATEST:
         response.headers["Cache-Control"] = _FOR_EVER
+    return response
+
+
+@api.get("/compare")
+def get_comparison() -> Response:
+    """Runs side by side: what differs between them; 304 while nothing changed."""
+    step, plane = _step(), request.args.get("plane", PLANES[0])
+    response = jsonify(_wanted(lambda ids: overview(_root(), ids, step=step, plane=plane)))
+    response.add_etag()
+    response.cache_control.no_cache = True
+    return response.make_conditional(request)
+
+
+@api.get("/compare/<what>")
+def get_common_picture(what: str) -> Response:
+    """A picture of several runs; what its address says it was made of never changes."""
+    try:
+        drawn = _wanted(lambda ids: common_picture(_root(), ids, what, request.args, step=_step()))
+    except KeyError as error:
+        abort(404, description=str(error.args[0]))
+    response = Response(drawn, mimetype="application/json")
+    response.headers["Cache-Control"] = _FOR_EVER if request.args.get("stamp") else "no-store"
     return response
 
 
@@ -233,6 +259,22 @@ def _number(seq: int) -> int:
     if seq > _MAX_SEQ:
         abort(404, description=f"numbers in a run are at most {_MAX_SEQ}, got {seq}")
     return seq
+
+
+def _step() -> int | None:
+    text = request.args.get("step")
+    if text is not None and not text.isdecimal():
+        abort(400, description=f"step must be a number, got {text!r}")
+    return None if text is None else _number(int(text))
+
+
+def _wanted(answer: Callable[[list[str]], T]) -> T:
+    """What is said of the runs that the address names; wrong names and choices are the caller's mistake."""
+    ids = [run_id for run_id in request.args.get("runs", "").split(",") if run_id]
+    try:
+        return answer(ids)
+    except ValueError as error:
+        abort(400, description=str(error))
 
 
 def _run(run_id: str) -> Run:

@@ -16,6 +16,7 @@ from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequ
 from landscope.recipes.catalogue import CATALOGUE
 from landscope_app import ids
 from landscope_app.api import READ_ONLY, ROOT
+from landscope_app.compare_page import compare_page
 from landscope_app.controls import action_button, choice, code_block, cross_check_block
 from landscope_app.dock import TABS, dock
 from landscope_app.explanations import explanation
@@ -111,6 +112,7 @@ def page_layout(*, read_only: bool = False) -> Component:
             banner(),
             runs_page(),
             recipes_page(read_only=read_only),
+            compare_page(),
             html.Main(
                 [
                     html.Div(

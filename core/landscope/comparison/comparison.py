@@ -323,6 +323,6 @@ def _steps(found: Mapping[str, Measurement]) -> tuple[str, ...]:
 
 def _fit(one: Placed) -> str:
     if one.reason:
-        return f"not laid over the first: {one.reason}"
+        return f"not laid over the first:<br>{one.reason}"
     residual = "" if one.residual is None else f", residual {number(one.residual)}"
-    return f"laid over the first by {one.shared:,} examples{residual}"
+    return f"laid over the first<br>by {one.shared:,} examples{residual}"

@@ -33,7 +33,7 @@ __all__ = [
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 FLOOR = 1e-5
 """Of the largest density: what is below is drawn there."""
-_COLUMNS = 3
+_COLUMNS = 4  # more cells than that stand in rows of three
 _GAP = (0.07, 0.16)  # between cells, across and up
 _WIDE = 20.0  # a positive quantity that spans such a factor has a logarithmic axis
 
@@ -91,7 +91,11 @@ def curves_figure(
         logarithmic_steps: Whether the axis of the steps is logarithmic, without step 0.
     """
     drawn = [_curves(name, curves, colours, logarithmic_steps) for name, curves in cells.items()]
-    figure = beside(drawn, [""] * len(drawn), colours, columns=2)
+    last = max([2.0, *(float(curve.steps[-1]) for curves in cells.values() for curve in curves if len(curve.steps))])
+    axis = (
+        {"type": "log", "dtick": 1, "range": [0, float(np.log10(last))]} if logarithmic_steps else {"range": [0, last]}
+    )
+    figure = beside(drawn, [""] * len(drawn), colours, columns=2).update_xaxes(axis)
     seen: set[str] = set()
     for trace in figure.data:
         named = trace.legendgroup not in seen and trace.line.width > 1
@@ -117,10 +121,13 @@ def planes_figure(
         span = (min(low for low, _ in found), max(high for _, high in found)) if found else None
     drawn = [landscape_figure(plane, colours, show=show, span=span) for plane in planes.values()]
     figure = beside(drawn, [_told(label, plane) for label, plane in planes.items()], colours)
-    for axis in (0, 1):
+    units = []
+    for axis, sign in enumerate("αβ"):  # said once, as names of units are longer than the axes
         ends = [plane.coordinates()[axis][[0, -1]] for plane in planes.values()]
-        reach = {"range": [min(float(low) for low, _ in ends), max(float(high) for _, high in ends)]}
-        (figure.update_yaxes if axis else figure.update_xaxes)(**reach)
+        reach = [min(float(low) for low, _ in ends), max(float(high) for _, high in ends)]
+        (figure.update_yaxes if axis else figure.update_xaxes)(range=reach, title={"text": sign})
+        units.append(f"{sign}: {escaped(', '.join(dict.fromkeys(plane.axes[axis] for plane in planes.values())))}")
+    figure.update_layout(title={"text": "; ".join(units), "font": {"size": 11, "color": colours.muted}})
     contours = [trace for trace in figure.data if trace.type == "contour" and trace.showscale is not False]
     for trace in contours[1:]:  # one scale, one bar
         trace.showscale = False
@@ -156,8 +163,11 @@ def difference_figure(
         hovertemplate="α %{x:.3g}, β %{y:.3g}<br>difference %{z:.4g}<extra></extra>",
         name="difference",
     )
-    steps = " − ".join(_told(label, plane) for label, plane in zip(labels, (first, second), strict=True))
-    return figure.update_layout(title={"text": steps})
+    told = "<br>− ".join(
+        f"<b>{escaped(label)}</b> step {plane.provenance.step}"
+        for label, plane in zip(labels, (first, second), strict=True)
+    )
+    return figure.update_layout(title={"text": told, "font": {"size": 11}}, margin={"t": 56})
 
 
 def densities_figure(densities: Mapping[str, SpectralDensity], pens: Mapping[str, Pen], colours: Theme) -> go.Figure:
@@ -254,13 +264,13 @@ def embeddings_figure(
 
     Args:
         projections: Each run's points by its label.
-        told: What is said of each, by its label.
+        told: What is said of each, by its label; `<br>` begins a line.
         colours: The theme.
         colour: What colours the points, see `embedding_figure`.
     """
     drawn = [embedding_figure(projection, colours, colour=colour) for projection in projections.values()]
-    titles = [f"{_told(label, points)}<br>{escaped(told[label])}" for label, points in projections.items()]
-    figure = beside(drawn, titles, colours)
+    titles = [f"{_told(label, points)}<br>{told[label]}" for label, points in projections.items()]
+    figure = beside(drawn, titles, colours).update_layout(margin={"t": 72})
     for axis in (0, 1):
         ends = [(each.points[:, axis].min(), each.points[:, axis].max()) for each in projections.values()]
         low, high = min(float(low) for low, _ in ends), max(float(high) for _, high in ends)
@@ -270,7 +280,7 @@ def embeddings_figure(
 
 
 def beside(
-    figures: Sequence[go.Figure], titles: Sequence[str], colours: Theme, *, columns: int = _COLUMNS
+    figures: Sequence[go.Figure], titles: Sequence[str], colours: Theme, *, columns: int | None = None
 ) -> go.Figure:
     """Figures with a pair of axes each as the cells of one, row by row.
 
@@ -278,11 +288,11 @@ def beside(
         figures: What is drawn in each cell.
         titles: Above each cell; may be empty.
         colours: The theme.
-        columns: Cells in a row, at most.
+        columns: Cells in a row; None for up to four, and three where there are more.
     """
-    across = max(1, min(columns, len(figures)))
+    across = columns or (len(figures) if len(figures) <= _COLUMNS else _COLUMNS - 1)
     up = max(1, -(-len(figures) // across))
-    layout: dict[str, Any] = {"template": template(colours), "showlegend": False, "margin": {"t": 56}}
+    layout: dict[str, Any] = {"template": template(colours), "showlegend": False, "margin": {"t": 64}}
     notes: list[dict[str, Any]] = []
     traces = []
     for index, (drawn, title) in enumerate(zip(figures, titles, strict=True)):
@@ -314,7 +324,7 @@ def _part(index: int, count: int, gap: float) -> list[float]:
 
 def _told(label: str, measured: Slice2D | Projection) -> str:
     step = measured.provenance.step
-    return f"<b>{escaped(label)}</b>" + ("" if step is None else f" step {step:,}")
+    return f"<b>{escaped(label)}</b>" + ("" if step is None else f"<br>step {step:,}")
 
 
 def _curves(name: str, curves: Sequence[Curve], colours: Theme, logarithmic_steps: bool) -> go.Figure:
@@ -323,8 +333,8 @@ def _curves(name: str, curves: Sequence[Curve], colours: Theme, logarithmic_step
     wide = bool(finite.size) and finite.min() > 0 and finite.max() > _WIDE * finite.min()
     figure = go.Figure(
         layout={
-            "xaxis": {"title": {"text": "training (steps)"}, "type": "log" if logarithmic_steps else "linear"},
-            "yaxis": {"title": {"text": name}, "type": "log" if wide else "linear"},
+            "xaxis": {"title": {"text": "training (steps)"}},
+            "yaxis": {"title": {"text": name}, **(log_axis(float(finite.min()), float(finite.max())) if wide else {})},
         }
     )
     for curve in curves:

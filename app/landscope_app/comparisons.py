@@ -1,0 +1,163 @@
+"""Runs side by side: what the page is told of them, and their common pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import landscope
+from landscope.comparison import MOST, Comparison, Picture, compare
+from landscope.figures import CONFIG
+from landscope.runs import list_runs, open_run
+from landscope_app.snippets import shown_path
+
+__all__ = ["PLANES", "common_picture", "opened", "overview"]
+
+PLANES = ("random", "trajectory", "hessian", "gradient")
+_FRAMES = {"densities": "density", "kernels": "ntk", "embeddings": "embedding"}
+
+
+def opened(root: Path, ids: Sequence[str]) -> tuple[Comparison | None, list[str]]:
+    """The comparison of those runs that are there, if they are two or more, and the ids of those that are gone.
+
+    Args:
+        root: The folder of runs.
+        ids: The runs' ids.
+
+    Raises:
+        ValueError: if there are more than six, or a run cannot be read.
+    """
+    wanted = list(dict.fromkeys(ids))
+    if len(wanted) > MOST:
+        raise ValueError(f"at most {MOST} runs are compared, got {len(wanted)}")
+    runs, gone = [], []
+    for run_id in wanted:
+        try:
+            runs.append(open_run(run_id, root))
+        except FileNotFoundError:
+            gone.append(run_id)
+    return (compare(*runs) if len(runs) > 1 else None), gone
+
+
+def overview(root: Path, ids: Sequence[str], *, step: int | None, plane: str) -> dict[str, Any]:
+    """What differs between runs, how each fares, and what a picture of each kind would be made of now.
+
+    Args:
+        root: The folder of runs.
+        ids: Their ids.
+        step: The shown step; None for the last that every run has reached.
+        plane: The shown plane of the landscape.
+    """
+    compared, gone = opened(root, ids)
+    if compared is None:
+        return {"runs": [], "gone": gone}
+    summaries = {summary.id: summary for summary in list_runs(root)}
+    heads = [run.head() for run in compared.runs]
+    pens, shared = compared.pens(), compared.pens(by_group=True)
+    frames = [run.frames() for run in compared.runs]
+    names = {frame.name for found in frames for frame in found}
+    drawn = {*_FRAMES.values(), f"slice/{plane}"}
+    return {
+        "runs": [
+            {
+                "id": run.id,
+                "label": label,
+                "recipe": run.manifest.recipe,
+                "status": head.status,
+                "step": head.step,
+                "total": head.total,
+                "finding": summaries[run.id].finding if run.id in summaries else None,
+                "hue": pens[label].hue,
+                "dash": pens[label].dash,
+                "groupHue": shared[label].hue,
+            }
+            for run, label, head in zip(compared.runs, compared.labels, heads, strict=True)
+        ],
+        "settings": [{"name": setting.name, "values": setting.values} for setting in compared.settings],
+        "grouped": any(len(members) > 1 for members in compared.groups),
+        "common": compared.last_common_step,
+        "last": max(head.step for head in heads),
+        "stops": sorted({frame.step for found in frames for frame in found if frame.name in drawn}),
+        "planes": [name for name in PLANES if f"slice/{name}" in names],
+        "stamps": _stamps(compared, [head.seq for head in heads], step, plane),
+        "gone": gone,
+    }
+
+
+def common_picture(root: Path, ids: Sequence[str], what: str, chosen: Mapping[str, str], *, step: int | None) -> str:
+    """A picture as JSON: its plotly figure, what is said of it, and the Python that makes it.
+
+    Args:
+        root: The folder of runs.
+        ids: Their ids.
+        what: "curves", "planes", "difference", "densities", "kernels" or "embeddings".
+        chosen: What the page has chosen: "theme", "plane", "bands", "x", "first" and "second".
+        step: The shown step; None for the last that every run has reached.
+
+    Raises:
+        KeyError: if there is no such picture.
+        FileNotFoundError: if fewer than two of the runs are there.
+        ValueError: if a choice is none.
+    """
+    compared, gone = opened(root, ids)
+    if compared is None:
+        raise FileNotFoundError(f"two runs at least are compared; gone are {', '.join(gone) or 'none'}")
+    picture, call = _pictures(compared, chosen, step, what)
+    folders = ", ".join(json.dumps(shown_path(run.path)) for run in compared.runs)
+    drawn = "null" if picture.draw is None else picture.figure(dark=chosen.get("theme") == "dark").to_json()
+    besides = {
+        "missing": picture.missing,
+        "notes": picture.notes,
+        "config": CONFIG,
+        "code": f"ls.compare({folders}).{call}.figure()",
+    }
+    return f'{{"figure": {drawn}, {json.dumps(besides)[1:]}'
+
+
+def _pictures(compared: Comparison, chosen: Mapping[str, str], step: int | None, what: str) -> tuple[Picture, str]:
+    """The picture, and how it is called in Python."""
+    plane = chosen.get("plane", PLANES[0])
+    if plane not in PLANES:
+        raise ValueError(f"plane must be one of {', '.join(PLANES)}, got {plane!r}")
+    bands, logarithmic = chosen.get("bands") != "no", chosen.get("x") == "log"
+    first, second = (_place(chosen.get(key, default), compared) for key, default in (("first", "0"), ("second", "1")))
+    at = "" if step is None else f"step={step}"
+    options = {
+        "curves": [*([] if bands else ["bands=False"]), *(["logarithmic_steps=True"] if logarithmic else [])],
+        "planes": [json.dumps(plane), *filter(None, [at])],
+        "difference": [str(first), str(second), json.dumps(plane), *filter(None, [at])],
+    }
+    by_group = bands and any(len(members) > 1 for members in compared.groups)
+    made: dict[str, Callable[[], Picture]] = {
+        "curves": lambda: compared.curves(bands=None if bands else False, logarithmic_steps=logarithmic),
+        "planes": lambda: compared.planes(plane, step),
+        "difference": lambda: compared.difference(first, second, plane, step),
+        "densities": lambda: compared.densities(step, by_group=by_group),
+        "kernels": lambda: compared.kernels(step, by_group=by_group),
+        "embeddings": lambda: compared.embeddings(step),
+    }
+    if what not in made:
+        raise KeyError(f"picture must be one of {', '.join(made)}, got {what!r}")
+    grouped = ["by_group=True"] if by_group and what in ("densities", "kernels") else []
+    return made[what](), f"{what}({', '.join(options.get(what, [*filter(None, [at]), *grouped]))})"
+
+
+def _place(text: str, compared: Comparison) -> int:
+    if not text.isdecimal() or int(text) >= len(compared.runs):
+        raise ValueError(f"a run's place must be from 0 to {len(compared.runs) - 1}, got {text!r}")
+    return int(text)
+
+
+def _stamps(compared: Comparison, seqs: Sequence[int], step: int | None, plane: str) -> dict[str, str]:
+    """Of every picture, what changes when it has to be drawn anew, and only then."""
+    names = {"planes": f"slice/{plane}", "difference": f"slice/{plane}", **_FRAMES}
+    made_of = {what: [frame and frame.seq for frame in compared.at(name, step)] for what, name in names.items()}
+    return {what: _stamp(compared, parts) for what, parts in ({"curves": list(seqs)} | made_of).items()}
+
+
+def _stamp(compared: Comparison, parts: Sequence[int | None]) -> str:
+    text = repr((landscope.__version__, [run.id for run in compared.runs], list(parts)))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
