@@ -117,6 +117,7 @@ def page_layout(*, read_only: bool = False) -> Component:
                 [
                     html.Div(
                         [
+                            html.H1("Run", className="unseen"),
                             finding_line(),
                             html.Details(id="claim", className="claim", hidden=True),
                             html.Div(sections, className="panels"),
