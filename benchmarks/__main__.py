@@ -16,6 +16,7 @@ from benchmarks.curvature_estimates import densities, traces
 from benchmarks.embeddings import frames
 from benchmarks.large_model import gpt2
 from benchmarks.pictures import drawn, first_picture
+from benchmarks.populations import seeds
 from benchmarks.representations import dimensions, similarities
 from benchmarks.slices import compare, throughput
 from benchmarks.timing import machine
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "two-nn": dimensions,
     "ntk": kernels.small,
     "ntk-large": kernels.large,
+    "seeds": seeds,
     "trace": traces,
     "density": densities,
     "watch-digits": partial(watching, "digits"),

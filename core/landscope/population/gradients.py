@@ -104,13 +104,14 @@ def bytes_of_a_model(training: Training, template: nn.Module) -> int:
     """About how much memory one model takes while it trains: weights, optimiser, history, and activations twice."""
     shared = {tensor.untyped_storage().data_ptr() for tensor in training.data}
     saved: dict[int, int] = {}
+    together = training.batch_size if training.losses == "batch" else None
 
     def keep(tensor: Tensor) -> Tensor:
         saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        *inputs, target = training.data
+        *inputs, target = (tensor[:together] for tensor in training.data)
         loss = training.loss(template(*inputs), target)  # kept, as is the memory that it refers to
     activations = sum(size for pointer, size in saved.items() if pointer not in shared)
     weights = sum(tensor.nbytes for tensor in (*template.parameters(), *template.buffers()))
@@ -138,8 +139,33 @@ def _prepared(function: Callable[..., Any], example: tuple[Any, ...], record: bo
     if not record:
         return function
     try:
-        recorded: Callable[..., Any] = make_fx(function)(*example)
+        recorded: Callable[..., Any] = make_fx(function, decomposition_table=_FASTER)(*example)
     except _REFUSALS as reason:
         logger.info("the model is batched anew at every step, which is slower: recording failed (%s)", reason)
         return function
     return recorded
+
+
+def _log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Any:
+    if not _of_few(x, dim) or half_to_float:
+        return NotImplemented
+    return torch.ops.aten._log_softmax(x.mT.contiguous(), x.ndim - 2, False).mT
+
+
+def _log_softmax_backward(gradient: Tensor, output: Tensor, dim: int, dtype: torch.dtype) -> Any:
+    if not _of_few(output, dim) or dtype != output.dtype:
+        return NotImplemented
+    moved = gradient.mT.contiguous(), output.mT.contiguous()
+    return torch.ops.aten._log_softmax_backward_data(*moved, output.ndim - 2, dtype).mT
+
+
+def _of_few(x: Tensor, dim: int) -> bool:
+    return x.device.type == "cpu" and x.ndim > 1 and dim in (-1, x.ndim - 1) and x.shape[dim] <= _FEW
+
+
+_FEW = 32
+_FASTER: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten._log_softmax.default: _log_softmax,
+    torch.ops.aten._log_softmax_backward_data.default: _log_softmax_backward,
+}
+"""Operators that torch computes a few times faster on a CPU along another dimension than the last, if that is short."""

@@ -38,13 +38,15 @@ Prepared: TypeAlias = tuple[BatchedGradient, BatchedLoss | None]
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Models that have come to their end.
+    """Models and what training made of them.
 
     Attributes:
         models: (F,) which of the N models these are.
-        losses: (F, T) loss over all data before each step; infinite from where a parameter is not finite any more.
+        losses: (F, T) loss before each step, over all data or its batch; infinite from where a parameter is not finite
+            any more, and at steps not taken yet.
         diverged: (F,) whether a parameter is not finite.
-        parameters: Named parameters (F, ...) after the last step; of a diverged model, at some time after it diverged.
+        parameters: Named parameters (F, ...) after the last step taken; of a diverged model, at some time after it
+            diverged.
     """
 
     models: NDArray[np.int64]
@@ -80,6 +82,7 @@ class Lanes:
         if not trainable:
             raise ValueError("model has no trainable parameter; set requires_grad=True on those to be trained")
         self.columns = settings.of_parameters(trainable)
+        self.schedules = settings.of_steps(training.steps)
 
         def empty(names: list[str]) -> Tensors:
             return {name: first[name].new_zeros(lanes, *first[name].shape) for name in names}
@@ -104,6 +107,7 @@ class Lanes:
         self.taken = torch.zeros(lanes, dtype=torch.long, device=self.device)
         self.alive = torch.ones(lanes, dtype=torch.bool, device=self.device)
         self.history = torch.zeros(lanes, training.steps, dtype=dtype, device=self.device)
+        self.factors = None if self.schedules is None else torch.ones_like(self.history)
         self.orders: Tensor | None = None
         if training.batch_size is not None:
             shape = (lanes, training.steps, training.batch_size)
@@ -123,13 +127,14 @@ class Lanes:
         """How gradients and losses are computed with this number of lanes; `record` as of `batched_gradient`."""
         of = (self.training, self.template, self.parameters, self.fixed)
         gradient = batched_gradient(*of, self._batch(), record=record)
-        return gradient, None if self.training.batch_size is None else batched_loss(*of, record=record)
+        known = self.training.batch_size is None or self.training.losses == "batch"
+        return gradient, None if known else batched_loss(*of, record=record)
 
-    def advance(self, prepared: Prepared) -> None:
-        """Some steps of all lanes, up to the next at which a model may end."""
+    def advance(self, prepared: Prepared, most: int = _STEPS_BETWEEN_CHECKS) -> None:
+        """Some steps of all lanes: `most`, or up to the next at which a model may end."""
         occupied = torch.from_numpy(self.models != _EMPTY).to(self.device)
         furthest = int(self.taken[occupied].max())
-        span = min(_STEPS_BETWEEN_CHECKS, self.training.steps - furthest)
+        span = min(most, self.training.steps - furthest)
         gradient_of, loss_of = prepared
         losses = []
         for _ in range(span):
@@ -138,14 +143,25 @@ class Lanes:
             if loss_of is not None:
                 loss = loss_of(self.parameters, self.fixed, self.training.data)
             losses.append(torch.where(self.alive, loss, torch.inf))
+            settings = self._now()
             if self.training.optimizer == "adam":
-                adam_step(self.parameters, gradients, self.state, self.settings, self.taken)
+                adam_step(self.parameters, gradients, self.state, settings, self.taken)
             else:
-                sgd_step(self.parameters, gradients, self.state, self.settings)
+                sgd_step(self.parameters, gradients, self.state, settings)
             self.taken += 1
         where = (self.taken - span).unsqueeze(1) + torch.arange(span, device=self.device)
         # An empty lane runs on without end; what it computes goes nowhere.
         self.history.scatter_(1, where.clamp_max(self.training.steps - 1), torch.stack(losses, dim=1))
+
+    def _now(self) -> dict[str, Tensors]:
+        """The settings of the optimiser at this step of each lane."""
+        if self.factors is None:
+            return self.settings
+        where = self.taken.clamp_max(self.training.steps - 1).unsqueeze(1)
+        factor = self.factors.gather(1, where)
+        rates = self.settings["learning_rate"]
+        scaled = {name: rate * factor.view(-1, *[1] * (rate.ndim - 1)) for name, rate in rates.items()}
+        return {**self.settings, "learning_rate": scaled}
 
     def _batch(self) -> tuple[Tensor, ...]:
         if self.orders is None:
@@ -155,8 +171,9 @@ class Lanes:
         return tuple(tensor[chosen] for tensor in self.training.data)
 
     def _finite(self) -> Tensor:
-        flags = [theta.isfinite().flatten(1).all(dim=1) for theta in self.parameters.values()]
-        return torch.stack(flags).all(dim=0)
+        """(K,) which lanes' parameters are finite: 0 times them is 0, in a third of the time of torch's `isfinite`."""
+        zeros = [theta.mul(0).flatten(1).sum(dim=1) for theta in self.parameters.values()]
+        return torch.stack(zeros).sum(dim=0) == 0
 
     def ended(self) -> NDArray[np.intp]:
         """The lanes whose model took all its steps, or diverged."""
@@ -166,17 +183,21 @@ class Lanes:
 
     def take(self, ended: NDArray[np.intp]) -> Trained:
         """The models in the lanes `ended`, which become empty."""
-        lanes = torch.from_numpy(ended).to(self.device)
+        taken = self.look(ended)
+        self.models[ended] = _EMPTY
+        return taken
+
+    def look(self, chosen: NDArray[np.intp]) -> Trained:
+        """The models in the lanes `chosen` as they are; losses of steps that are not taken yet are infinite."""
+        lanes = torch.from_numpy(chosen).to(self.device)
         unwritten = torch.arange(self.training.steps, device=self.device) >= self.taken[lanes].unsqueeze(1)
         losses = self.history[lanes].masked_fill(unwritten, torch.inf)
-        taken = Trained(
-            models=self.models[ended].copy(),
+        return Trained(
+            models=self.models[chosen].copy(),
             losses=losses.cpu().numpy(),
             diverged=~self.alive[lanes].cpu().numpy(),
             parameters={name: theta[lanes] for name, theta in self.parameters.items()},
         )
-        self.models[ended] = _EMPTY
-        return taken
 
     def fill(self, empty: NDArray[np.intp]) -> None:
         """Puts the next models that wait into empty lanes; lanes that stay empty get weights that cost no time."""
@@ -198,8 +219,22 @@ class Lanes:
             theta[lanes] = theta[lanes] * self._column("scale", name, models) + self._column("offset", name, models)
             for setting, values in self.settings.items():
                 values[name][lanes] = self._column(setting, name, models)
+        if self.factors is not None and self.schedules is not None:
+            self.factors[lanes] = torch.from_numpy(self.schedules[models]).to(self.factors)
         if self.orders is not None:
             self.orders[lanes] = torch.stack([self._order(int(seed)) for seed in self.batch_seeds[models]])
+
+    def begin_at(self, start: Tensors) -> None:
+        """Puts named parameters (K, ...) in place of those that the lanes have.
+
+        Raises:
+            ValueError: if one is of another shape, or no parameter has its name.
+        """
+        for name, given in start.items():
+            if name not in self.parameters or self.parameters[name].shape != given.shape:
+                shapes = {name: tuple(theta.shape) for name, theta in self.parameters.items()}
+                raise ValueError(f"start must be of {shapes}, got {name} {tuple(given.shape)}")
+            self.parameters[name].copy_(given)
 
     def _column(self, setting: str, name: str, models: NDArray[np.intp]) -> Tensor:
         theta = self.parameters[name]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from landscope.population.gradients import bytes_of_a_model, template_of
+from landscope.population.gradients import Tensors, bytes_of_a_model, template_of
 from landscope.population.lanes import Lanes, Prepared, Trained, plain_arithmetic
 from landscope.population.settings import Settings, Training
 
@@ -82,12 +82,31 @@ class Population:
         lanes = self._most
         if self._asked is None:
             lanes = min(lanes, -(-settings.models // _MULTIPLE) * _MULTIPLE)
+        return _in_turns(*self._made_ready(settings, lanes))
+
+    def states(self, settings: Settings, *, every: int, start: Tensors | None = None) -> Iterator[Trained]:
+        """All models side by side, each in a lane of its own: before the first step, and after each `every` of them.
+
+        Args:
+            settings: In what the models differ.
+            every: Steps from one state to the next; the last comes after the last step.
+            start: Named parameters (N, ...) to begin with, in place of those that the settings give.
+
+        Raises:
+            ValueError: if `every` is not positive, parameters to begin with are of other shapes, or as `train`.
+        """
+        if every < 1:
+            raise ValueError(f"every must be at least 1 step, got {every}")
+        running, prepared = self._made_ready(settings, settings.models)
+        return _side_by_side(running, prepared, every, start or {})
+
+    def _made_ready(self, settings: Settings, lanes: int) -> tuple[Lanes, Prepared]:
         record = self.training.steps * settings.models // lanes >= _WORTH_RECORDING
         with plain_arithmetic():
             running = Lanes(self.training, settings, self._template, lanes, deque(range(settings.models)))
             if (lanes, record) not in self._prepared:
                 self._prepared[lanes, record] = running.prepare(record=record)
-        return _in_turns(running, self._prepared[lanes, record])
+        return running, self._prepared[lanes, record]
 
 
 def _in_turns(running: Lanes, prepared: Prepared) -> Iterator[Trained]:
@@ -99,6 +118,18 @@ def _in_turns(running: Lanes, prepared: Prepared) -> Iterator[Trained]:
         if len(ended := running.ended()):
             yield running.take(ended)
             running.fill(ended)
+
+
+def _side_by_side(running: Lanes, prepared: Prepared, every: int, start: Tensors) -> Iterator[Trained]:
+    """All models have lanes; they are looked at now and again."""
+    running.fill(running.empty)
+    running.begin_at(start)
+    everyone = np.arange(len(running.models))
+    yield running.look(everyone)
+    for _ in range(0, running.training.steps, every):
+        with _operators_on_one_thread(), plain_arithmetic():
+            running.advance(prepared, every)
+        yield running.look(everyone)
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Training:
         steps: Number T of optimiser steps.
         batch_size: Examples of a step; None for all of them. Batches are consecutive pieces of random orders of the
             examples, one order after the other.
+        losses: Which losses are kept: those over all "data" before each step, or those over the step's "batch", which
+            come with its gradients and cost nothing more.
         optimizer: "sgd" as `torch.optim.SGD`, or "adam" as `torch.optim.Adam` with its defaults.
         name: What is trained, in words.
 
@@ -47,6 +49,7 @@ class Training:
     data: tuple[Tensor, ...]
     steps: int
     batch_size: int | None = None
+    losses: Literal["data", "batch"] = "data"
     optimizer: Literal["sgd", "adam"] = "sgd"
     name: str = ""
 
@@ -58,6 +61,8 @@ class Training:
             raise ValueError(f"data must be tensors (x, ..., y) with as many examples each, got shapes {shapes}")
         if self.batch_size is not None and not 1 <= self.batch_size <= self.examples:
             raise ValueError(f"batch_size must be between 1 and {self.examples} examples, got {self.batch_size}")
+        if self.losses not in ("data", "batch"):
+            raise ValueError(f'losses must be of the "data" or of each "batch", got {self.losses!r}')
         if self.optimizer not in ("sgd", "adam"):
             raise ValueError(f'optimizer must be "sgd" or "adam", got {self.optimizer!r}')
 
@@ -87,6 +92,7 @@ class Settings:
         weight_decay: Factor of the parameters that is added to their gradients.
         scale: Factor of the initial parameters.
         offset: Added to the initial parameters, after scaling.
+        schedule: Factors of the learning rates at each step, (T,) for all models or (N, T); None for rates that stay.
         seed: Of the initialisation.
         batch_seed: Of the order of the examples, where a step takes a part of them.
     """
@@ -96,6 +102,7 @@ class Settings:
     weight_decay: PerParameter = 0.0
     scale: PerParameter = 1.0
     offset: PerParameter = 0.0
+    schedule: NDArray[np.floating] | None = None
     seed: PerModel = 0
     batch_seed: PerModel = 0
 
@@ -107,7 +114,11 @@ class Settings:
             ValueError: if settings are given for different numbers of models, or for none.
         """
         lengths: dict[str, int] = {}
+        if np.ndim(self.schedule) == 2:  # type: ignore[arg-type] # of None it is 0
+            lengths["schedule"] = len(self.schedule)  # type: ignore[arg-type]
         for spec in fields(self):
+            if spec.name == "schedule":
+                continue
             value = getattr(self, spec.name)
             for pattern, numbers in value.items() if isinstance(value, Mapping) else [("", value)]:
                 shape = np.shape(numbers)
@@ -123,6 +134,19 @@ class Settings:
     def of_models(self, name: str) -> NDArray[np.int64]:
         """The seeds called `name`, (N,)."""
         return np.broadcast_to(np.asarray(getattr(self, name), dtype=np.int64), self.models)
+
+    def of_steps(self, steps: int) -> NDArray[np.float64] | None:
+        """The factors of the learning rates, (N, T), if they change.
+
+        Raises:
+            ValueError: if they are not for `steps` steps.
+        """
+        if self.schedule is None:
+            return None
+        factors = np.asarray(self.schedule, dtype=np.float64)
+        if factors.ndim not in (1, 2) or factors.shape[-1] != steps:
+            raise ValueError(f"schedule must be ({steps},) or (models, {steps}), got shape {factors.shape}")
+        return np.broadcast_to(factors, (self.models, steps))
 
     def of_parameters(self, names: Sequence[str]) -> dict[str, dict[str, NDArray[np.float64]]]:
         """Each setting of parameters, for each of the parameters `names`, as arrays (N,).

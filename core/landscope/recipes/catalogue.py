@@ -68,6 +68,14 @@ CATALOGUE: dict[str, Entry] = {
             paper='Li et al. 2018, "Visualizing the Loss Landscape of Neural Nets"',
             duration="1 minute",
         ),
+        Entry(
+            name="chaos",
+            summary="Four hundred networks at once: what seeds change, and what one flipped bit does.",
+            claim="Seeds change accuracy on a test set as independent errors would, and hardly on its distribution.",
+            paper='Jordan 2023, "Calibrated Chaos: Variance Between Runs of Neural Network Training is Harmless and '
+            'Inevitable"',
+            duration="1 minute",
+        ),
     )
 }
 

@@ -8,17 +8,33 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from landscope.live.progress import ProgressLine
 from landscope.measurements import Measurement
 from landscope.recipes.settings import Configuration
-from landscope.runs import RunWriter
+from landscope.runs import Run, RunWriter
 
-__all__ = ["Study"]
+__all__ = ["Study", "exhibited"]
 
 _PAUSE = 0.1
 _REFRESH = 1.0  # seconds
+
+
+Kind = TypeVar("Kind", bound=Measurement)
+
+
+def exhibited(run: Run, name: str, kind: type[Kind]) -> Kind:
+    """What a run showed last under a name.
+
+    Raises:
+        KeyError: if it showed nothing of that name.
+        TypeError: if what it showed is of another kind.
+    """
+    shown = run.measurement(f"exhibit/{name}")
+    if not isinstance(shown, kind):
+        raise TypeError(f"exhibit {name} must be a {kind.__name__}, got a {type(shown).__name__}")
+    return shown
 
 
 class Study:

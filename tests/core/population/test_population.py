@@ -354,3 +354,75 @@ def test_what_is_not_asked_for_any_more_is_not_computed():
     coming.close()
     assert len(first.models) == 2
     assert not list(coming)
+
+
+def test_losses_of_batches_come_with_their_gradients():
+    """Recorded too: then the log-softmax of few classes is computed along another dimension."""
+    x, y = data()
+    training = Training(tiny, F.cross_entropy, (x, y), steps=100, batch_size=5, losses="batch")
+    together = train(training, Settings(batch_seed=[7, 8, 9]), lanes=1)
+    for k, seed in enumerate([7, 8, 9]):
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.cat([torch.randperm(12, generator=generator) for _ in range(42)])[:500]
+        model = seeded(tiny, 0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        losses = []
+        for piece in order.split(5):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x[piece]), y[piece])
+            loss.backward()
+            losses.append(float(loss.detach()))
+            optimizer.step()
+        np.testing.assert_allclose(together.losses[k], losses, rtol=1e-10)
+    with pytest.raises(ValueError, match="losses must be of"):
+        Training(tiny, F.cross_entropy, (x, y), steps=2, losses="none")
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_learning_rates_follow_their_schedules(optimizer):
+    x, y = data()
+    factors = np.stack([np.linspace(1, 0, 17), np.ones(17)])
+    training = Training(tiny, F.cross_entropy, (x, y), steps=17, optimizer=optimizer)
+    together = train(training, Settings(0.2, schedule=factors), lanes=2)
+    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer]
+    for k in range(2):
+        model = seeded(tiny, 0)
+        stepping = kind(model.parameters(), lr=0.2)
+        for factor in factors[k]:
+            stepping.param_groups[0]["lr"] = 0.2 * factor
+            stepping.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            stepping.step()
+        for name, parameter in model.named_parameters():
+            torch.testing.assert_close(together.parameters[name][k], parameter.detach(), rtol=1e-9, atol=1e-12)
+    for wrong in (np.ones(16), np.ones((3, 2, 17))):
+        with pytest.raises(ValueError, match="schedule must be"):
+            train(training, Settings(0.2, schedule=wrong))
+    with pytest.raises(ValueError, match="one number of models"):
+        train(training, Settings([0.1, 0.2, 0.3], schedule=factors))
+
+
+def test_states_are_those_of_shorter_trainings():
+    x, y = data()
+    training = Training(tiny, F.cross_entropy, (x, y), steps=25)
+    settings = Settings(learning_rate=[0.1, 0.5], seed=[1, 2])
+    states = list(Population(training).states(settings, every=10))
+    assert [int(np.isfinite(state.losses[0]).sum()) for state in states] == [0, 10, 20, 25]
+    for state, steps in zip(states[1:], (10, 20, 25), strict=True):
+        shorter = train(Training(tiny, F.cross_entropy, (x, y), steps=steps), settings)
+        np.testing.assert_allclose(state.losses[:, :steps], shorter.losses, rtol=1e-12)
+        for name, theta in shorter.parameters.items():
+            torch.testing.assert_close(state.parameters[name], theta)
+    again = list(Population(training).states(settings, every=25, start=states[1].parameters))
+    torch.testing.assert_close(again[0].parameters, states[1].parameters)
+    np.testing.assert_allclose(again[-1].losses[:, :15], states[-1].losses[:, 10:], rtol=1e-10)
+    with pytest.raises(ValueError, match="every must be at least 1"):
+        Population(training).states(settings, every=0)
+    with pytest.raises(ValueError, match="start must be of"):
+        next(Population(training).states(settings, every=5, start={"0.weight": torch.zeros(2, 2)}))
+
+
+def test_one_weight_that_is_not_finite_is_seen():
+    diverged = train(mean_field(width=4, steps=30), Settings(learning_rate=[1.0, 1e30]))
+    assert diverged.diverged.tolist() == [False, True]
+    assert np.isinf(diverged.losses[1, -1])

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from landscope.measurements import Chart, Provenance
+from landscope.measurements import Chart, Matrix, Provenance
 from landscope.recipes import CATALOGUE, pictures
 from landscope.recipes.checks import document
 from landscope.recipes.claims import claim, judged, overall
 from landscope.recipes.records import read_checks
 from landscope.recipes.settings import Configuration, choice, described, knob
-from landscope.recipes.studies import Study
+from landscope.recipes.studies import Study, exhibited
 from landscope.runs import open_run
 
 
@@ -84,7 +84,9 @@ def test_a_study_is_a_run_with_exhibits_and_a_verdict(tmp_path):
     (exhibit,) = run.events("exhibit")
     assert exhibit.data == {"name": "losses", "title": "Losses", "summary": "Lower is better."}
     assert [frame.step for frame in run.frames("exhibit/losses")] == [1, 2, 3]
-    assert list(run.measurement("exhibit/losses").y["one"]) == [1.0, 1.0, 1.0]
+    assert list(exhibited(run, "losses", Chart).y["one"]) == [1.0, 1.0, 1.0]
+    with pytest.raises(TypeError, match="exhibit losses must be a Matrix, got a Chart"):
+        exhibited(run, "losses", Matrix)
     (verdict,) = run.events("verdict")
     assert verdict.text == "reproduced"
     assert verdict.data["claims"][0]["text"] == "It falls."
