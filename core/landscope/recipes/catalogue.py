@@ -76,6 +76,13 @@ CATALOGUE: dict[str, Entry] = {
             'Inevitable"',
             duration="1 minute",
         ),
+        Entry(
+            name="stepwise",
+            summary="Embeddings learnt from pairs of views gain one dimension after the other, as foretold.",
+            claim="Small embeddings learn the eigenmodes of the views' cross-moment one at a time, by logistic curves.",
+            paper='Simon et al. 2023, "On the Stepwise Nature of Self-Supervised Learning"',
+            duration="40 seconds",
+        ),
     )
 }
 

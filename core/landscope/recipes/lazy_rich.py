@@ -15,7 +15,7 @@ from torch import Tensor
 
 from landscope.kernel import alignment
 from landscope.measurements import Chart
-from landscope.recipes.charts import lines
+from landscope.recipes.charts import lines, recorded_chart
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import device
 from landscope.recipes.quadratic_networks import Networks, Problem, error_parts, lazy_limit
@@ -81,12 +81,12 @@ def train(config: Config, runs: Path) -> Path:
 
 def judge(run: Run) -> list[Claim]:
     """Whether the formula held, and whether understanding came the later and the less, the lazier the network."""
-    losses, delays, aligned = (_chart(run, name) for name in ("formula", "delay", "alignment"))
+    losses, delays, aligned = (recorded_chart(run, name) for name in ("formula", "delay", "alignment"))
     names = [label for label in losses.labels if label not in losses.expected]
     deviations = np.concatenate([(losses.y[n] - losses.y[_EXACT + n]) / (losses.high[n] - losses.y[n]) for n in names])
     within = float(np.mean(np.abs(deviations) <= 1))
     late = delays.y[_TEST] / delays.y[_TRAIN]
-    floor = float(_chart(run, "losses").y[_FLOOR][0])
+    floor = float(recorded_chart(run, "losses").y[_FLOOR][0])
     ends = np.array([losses.y[_EXACT + name][-1] for name in names])
     growth = np.array([aligned.y[name][-1] / aligned.y[name][0] for name in names])
     return [
@@ -202,12 +202,6 @@ def _halved(steps: np.ndarray, losses: np.ndarray) -> float:
     """The first of the steps at which a loss is at most half of the first one; NaN if there is none."""
     there = np.flatnonzero(losses <= losses[0] / 2)
     return float(steps[there[0]]) if len(there) else float("nan")
-
-
-def _chart(run: Run, name: str) -> Chart:
-    chart = run.measurement(f"exhibit/{name}")
-    assert isinstance(chart, Chart)
-    return chart
 
 
 def _each(alphas: np.ndarray, values: np.ndarray) -> str:
