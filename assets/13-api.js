@@ -28,9 +28,20 @@ landscope.api = (() => {
     return response;
   };
   const json = async (path, options) => (await ask(path, options)).json();
+  const post = (path, body, options = {}) =>
+    json(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      ...options,
+    });
   const run = (id) => `/runs/${encodeURIComponent(id)}`;
   return {
     runs: () => json("/runs"),
+    details: () => json("/runs/details"),
+    annotate: (id, said) => post(`${run(id)}/annotation`, said),
+    discard: (id) => post(`${run(id)}/discard`, {}),
+    restore: (id) => post(`${run(id)}/restore`, {}),
     head: (id) => json(`${run(id)}/head`),
     manifest: (id) => json(`${run(id)}/manifest`),
     since: (id, seq) => json(`${run(id)}/since/${seq}`),
@@ -42,23 +53,12 @@ landscope.api = (() => {
     figure: (id, seq, theme) => json(`${run(id)}/frames/${seq}/figure?theme=${theme}`),
     recipeSettings: () => json("/recipes", PATIENT),
     recipePicture: (name, theme) => json(`/recipes/${encodeURIComponent(name)}/picture?theme=${theme}`),
-    startRecipe: (name, settings) =>
-      json(`/recipes/${encodeURIComponent(name)}`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ settings }),
-        ...PATIENT,
-      }),
+    startRecipe: (name, settings) => post(`/recipes/${encodeURIComponent(name)}`, { settings }, PATIENT),
     compare: (query) => json(`/compare?${query}`),
     compared: (what, query) => json(`/compare/${what}?${query}`),
     lab: () => json("/lab"),
     cost: (what, parameters) =>
       json(`/lab/${encodeURIComponent(what)}/cost?parameters=${encodeURIComponent(JSON.stringify(parameters))}`),
-    send: (id, kind, params = {}) =>
-      json(`${run(id)}/commands`, {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ kind, params }),
-      }),
+    send: (id, kind, params = {}) => post(`${run(id)}/commands`, { kind, params }),
   };
 })();

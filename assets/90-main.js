@@ -56,7 +56,7 @@
     landscope.on("view", controls);
     route();
     landscope.comparePage.mount();
-    landscope.runs.mount();
+    landscope.runs.mount(readOnly);
     // Dash may still report the values that controls were made with; what the address says comes first.
     setTimeout(() => {
       settled = true;

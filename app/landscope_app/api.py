@@ -21,10 +21,22 @@ from landscope import lab
 from landscope.figures import figure
 from landscope.recipes.catalogue import CATALOGUE
 from landscope.recipes.pictures import kept_picture
-from landscope.runs import Head, Run, RunSummary, latest_id, list_runs, open_run
+from landscope.runs import (
+    Annotation,
+    Head,
+    Run,
+    RunSummary,
+    discard,
+    latest_id,
+    list_runs,
+    open_run,
+    restore,
+    write_annotation,
+)
 from landscope.runs.commands import send_command
 from landscope_app.comparisons import PLANES, common_picture, overview
 from landscope_app.laboratory import cost, picture
+from landscope_app.run_details import details
 from landscope_app.snippets import shown_path
 from landscope_app.steering import COMMANDS
 
@@ -48,6 +60,15 @@ api = Blueprint("landscope_api", __name__, url_prefix="/api/v1")
 def get_runs() -> Response:
     """All runs, newest first."""
     return jsonify({"runs": [_summary(summary) for summary in list_runs(_root())]})
+
+
+@api.get("/runs/details")
+def get_details() -> Response:
+    """What the list tells of all runs besides; 304 while nothing changed."""
+    response = jsonify(details(_root()))
+    response.add_etag()
+    response.cache_control.no_cache = True
+    return response.make_conditional(request)
 
 
 @api.get("/runs/<run_id>/head")
@@ -168,11 +189,40 @@ def get_manifest(run_id: str) -> Response:
     return jsonify(asdict(_run(run_id).manifest))
 
 
+@api.post("/runs/<run_id>/annotation")
+def post_annotation(run_id: str) -> Response:
+    """Keep tags and a note with a run."""
+    _writable()
+    given = request.get_json()
+    try:
+        said = Annotation(tuple(given["tags"]), given["note"])
+    except (ValueError, TypeError, KeyError) as error:
+        abort(400, description=f"annotation must have tags and a note: {error}")
+    write_annotation(_run(run_id).path, said)
+    return jsonify(asdict(said))
+
+
+@api.post("/runs/<run_id>/discard")
+def post_discard(run_id: str) -> Response:
+    """Move a run that has ended to the trash."""
+    _writable()
+    workers = current_app.config.get(WORKERS)
+    if workers is not None and workers.state(run_id) in ("starting", "working"):
+        abort(409, description=f"run {run_id} is being measured: wait until that has ended")
+    return _moved(discard, run_id)
+
+
+@api.post("/runs/<run_id>/restore")
+def post_restore(run_id: str) -> Response:
+    """Take a run back from the trash."""
+    _writable()
+    return _moved(restore, run_id)
+
+
 @api.post("/runs/<run_id>/commands")
 def post_command(run_id: str) -> Response:
     """Leave a command for a run's trainer."""
-    if current_app.config[READ_ONLY]:
-        abort(403, description="this server is read-only: it was started with --read-only")
+    _writable()
     kind, params = _command(request.get_json())
     run, workers = _run(run_id), current_app.config.get(WORKERS)
     try:
@@ -259,6 +309,19 @@ def _number(seq: int) -> int:
     if seq > _MAX_SEQ:
         abort(404, description=f"numbers in a run are at most {_MAX_SEQ}, got {seq}")
     return seq
+
+
+def _writable() -> None:
+    if current_app.config[READ_ONLY]:
+        abort(403, description="this server is read-only: it was started with --read-only")
+
+
+def _moved(move: Callable[[str, Path], Path], run_id: str) -> Response:
+    try:
+        move(run_id, _root())
+    except (RuntimeError, FileExistsError) as error:
+        abort(409, description=str(error))
+    return jsonify(id=run_id)
 
 
 def _step() -> int | None:

@@ -18,18 +18,28 @@ for batch in loader:
 
 
 def runs_page() -> Component:
-    """A table that assets/55-runs.js fills, and the way to a first run."""
-    columns = ("Status", "Run", "Recipe", "Step", "What is happening", "Started")
+    """A table that assets/52-runs.js fills, and the way to a first run."""
     return html.Main(
         [
-            html.H1("Runs"),
-            html.P("looking for runs", id="runs-note", className="summary"),
-            html.Table(
-                [html.Thead(html.Tr([html.Th(name, scope="col") for name in columns])), html.Tbody(id="runs-body")],
-                id="runs-table",
-                className="runs",
-                hidden=True,
+            html.Header(
+                [
+                    html.H1("Runs"),
+                    html.P("looking for runs", id="runs-note", className="summary", role="status"),
+                    html.Div(id="runs-search"),
+                    html.Button(
+                        html.Span("Compare", className="button-text"),
+                        id="runs-compare",
+                        type="button",
+                        className="button",
+                        disabled=True,
+                        title="Tick two to six runs",
+                    ),
+                ],
+                className="runs-head",
             ),
+            html.Table([html.Thead(id="runs-columns"), html.Tbody(id="runs-body")], id="runs-table", className="runs"),
+            html.P("No run matches.", id="runs-none", className="words", hidden=True),
+            html.P(id="runs-undo", className="refusal", role="status", hidden=True),
             html.Section(
                 [
                     html.H2("No runs yet"),

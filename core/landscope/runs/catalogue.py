@@ -13,7 +13,7 @@ from landscope.runs.reader import Run, StoredHead, read_head
 from landscope.runs.schema import DATABASE, reading
 from landscope.runs.status import RunStatus
 
-__all__ = ["RunSummary", "latest_id", "list_runs", "open_run"]
+__all__ = ["RunSummary", "Stamp", "latest_id", "list_runs", "open_run", "stamp_of"]
 
 Stamp = tuple[int, int] | None
 
@@ -74,7 +74,7 @@ def latest_id(root: str | Path) -> str:
     newest: tuple[str, str] | None = None
     for folder in _folders(Path(root)):
         try:
-            created = _manifest(folder, _stamp(folder / MANIFEST)).created
+            created = _manifest(folder, stamp_of(folder / MANIFEST)).created
         except (OSError, ValueError):  # list_runs says what is wrong with it
             continue
         newest = max(newest or ("", ""), (created, folder.name))
@@ -106,9 +106,9 @@ def _is_folder(path: Path) -> bool:
 
 def _summary(folder: Path) -> RunSummary:
     try:
-        manifest = _manifest(folder, _stamp(folder / MANIFEST))
+        manifest = _manifest(folder, stamp_of(folder / MANIFEST))
         database = folder / DATABASE
-        stored, finding = _contents(database, _stamp(database), _stamp(folder / f"{DATABASE}-wal"))
+        stored, finding = _contents(database, stamp_of(database), stamp_of(folder / f"{DATABASE}-wal"))
         head = stored.observed()
     except (OSError, ValueError, TypeError, sqlite3.Error) as error:
         return RunSummary(id=folder.name, path=folder, error=str(error))
@@ -143,7 +143,7 @@ def _contents(database: Path, stamp: Stamp, log_stamp: Stamp) -> tuple[StoredHea
         return read_head(source), found[0] if found else None
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp_of(path: Path) -> Stamp:
     """Time of change and size of a file; None where there is none."""
     try:
         stat = path.stat()
