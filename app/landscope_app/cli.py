@@ -12,6 +12,7 @@ from pathlib import Path
 
 import landscope
 from landscope.recipes.catalogue import CATALOGUE, FLAGSHIP
+from landscope_app import exporting
 from landscope_app.attendance import attend
 from landscope_app.server import DEFAULT_HOST, DEFAULT_PORT, serve
 
@@ -25,6 +26,8 @@ Watch the loss landscape, curvature, kernel and features of a PyTorch network wh
   landscope ui runs            the page alone, over runs that were recorded before or are being recorded
   landscope measure digits --sharpness --steps all
                                measures what was kept of a finished run, or bare checkpoints
+  landscope export latest --report run.html
+                               a run as one page that stands alone, or its figures and numbers as files
 """
 
 
@@ -71,6 +74,10 @@ def _measure(_: argparse.Namespace, arguments: Sequence[str]) -> int:
             return process.wait()
         except KeyboardInterrupt:
             continue
+
+
+def _export(chosen: argparse.Namespace, _: Sequence[str]) -> int:
+    return exporting.export_run(chosen)
 
 
 def _ui(chosen: argparse.Namespace, _: Sequence[str]) -> int:
@@ -170,9 +177,19 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     )
     ui.set_defaults(action=_ui)
 
+    export = commands.add_parser(
+        "export",
+        help="write a run as a page, figures, arrays or tables",
+        description=exporting.DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    export.add_argument("--runs", type=Path, default=_default_runs(), help="folder of runs (default: %(default)s)")
+    exporting.add_options(export)
+    export.set_defaults(action=_export)
+
     measure = commands.add_parser("measure", add_help=False, help="measure a finished run, or bare checkpoints")
     measure.set_defaults(action=_measure)
-    return parser, {"demo": demo, "run": run, "ui": ui, "measure": measure}
+    return parser, {"demo": demo, "run": run, "ui": ui, "export": export, "measure": measure}
 
 
 def _default_runs() -> Path:

@@ -21,6 +21,7 @@ def in_a_fresh_process(code):
         "landscope.runs",
         "landscope.figures",
         "landscope.formats",
+        "landscope.reports",
         "landscope.lab",
         "landscope_app",
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from zipfile import BadZipFile
@@ -14,7 +15,7 @@ from safetensors.numpy import load, save
 
 from landscope.measurements import Measurement
 
-__all__ = ["read_npz", "to_npz", "to_numpy"]
+__all__ = ["read_npz", "to_archive", "to_npz", "to_numpy"]
 
 _TEXTS = ("kind", "fields", "provenance")
 
@@ -37,6 +38,20 @@ def to_npz(measurement: Measurement) -> bytes:
     """A compressed .npz file of `to_numpy`'s arrays, which `read_npz` reads back."""
     file = io.BytesIO()
     np.savez_compressed(file, **to_numpy(measurement))  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def to_archive(measurements: Mapping[str, Measurement]) -> bytes:
+    """A compressed .npz file of several measurements: the arrays of `to_numpy`, each under "measurement:array".
+
+    So "slice/random:loss" is the loss of the measurement "slice/random", and "slice/random:provenance" is JSON.
+
+    Args:
+        measurements: The measurements by name.
+    """
+    arrays = {f"{name}:{key}": array for name, one in measurements.items() for key, array in to_numpy(one).items()}
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
 
 

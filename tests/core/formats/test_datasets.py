@@ -12,6 +12,8 @@ xarray = pytest.importorskip("xarray")
 from landscope.formats import FORMATS, export, to_csv, to_xarray  # noqa: E402
 from landscope.measurements import Provenance, Trace  # noqa: E402
 
+PICTURES = {".html", ".json", ".png", ".svg"}  # of any measurement that has a figure
+
 
 def test_a_slice_is_read_by_name(plane):
     dataset = to_xarray(plane)
@@ -75,6 +77,8 @@ def test_a_table_has_a_line_for_each_point(request, name):
 
 def test_the_suffix_chooses_the_format(plane, tmp_path):
     for suffix, write in FORMATS.items():
+        if suffix in (".png", ".svg"):  # need a renderer
+            continue
         path = export(plane, str(tmp_path / f"slice{suffix.upper()}"))
         assert path == tmp_path / f"slice{suffix.upper()}"
         same = slice(12) if suffix == ".npz" else slice(None)  # then an .npz has the time of writing
@@ -88,7 +92,7 @@ def test_what_cannot_be_written_is_refused_before_a_file_is_there(plane, tmp_pat
     with pytest.raises(ValueError, match=r"has suffix ''"):
         export(plane, tmp_path / "slice")
     trace = Trace(value=1.5, stderr=0.5, probes=9, operator="hessian", provenance=Provenance(method="probes"))
-    for suffix in set(FORMATS) - {".npz"}:
+    for suffix in set(FORMATS) - {".npz"} - PICTURES:
         with pytest.raises(TypeError, match="only slices and curvature maps are grids of numbers, got Trace"):
             export(trace, tmp_path / f"trace{suffix}")
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,88 @@
+"""`landscope export`: a recorded run as files that need no Landscope to be read."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from landscope.formats import export, series_to_csv, to_archive
+from landscope.measurements import Measurement
+from landscope.reports import report
+from landscope.runs import Run, latest_id, open_run
+
+__all__ = ["DESCRIPTION", "add_options", "export_run"]
+
+DESCRIPTION = """\
+Writes a run, finished or not, as files that are read without Landscope, a server or the internet.
+
+  landscope export latest --report grokking.html               the whole run as one page, with a slider over the steps
+  landscope export RUN --figure slice/random plane.html        one measurement, in the format of the file's suffix
+  landscope export RUN --figure density spectrum.npz --step 500
+  landscope export RUN --data arrays.npz --csv scalars.csv     the newest of every measurement, and all scalars
+
+RUN is a run's folder, its id in the folder of runs, or "latest". A figure goes into .html, .json (plotly's), .png or
+.svg, the numbers of a measurement into .npz, and where it is a table or a grid also into .csv, .nc, .vtk, .stl or .glb.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Gives a parser the options of the command."""
+    parser.add_argument("run", metavar="RUN", help="a run's folder, its id, or latest")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help="the whole run as one page")
+    parser.add_argument("--figure", nargs=2, metavar=("NAME", "FILE"), help="one measurement, as the suffix says")
+    parser.add_argument("--step", type=int, help="the measurements at or before this step (default: the newest)")
+    parser.add_argument("--data", type=Path, metavar="FILE.npz", help="all arrays of the newest of every measurement")
+    parser.add_argument("--csv", type=Path, metavar="FILE.csv", help="all scalars: name, step, value")
+
+
+def export_run(chosen: argparse.Namespace) -> int:
+    """Writes what was asked for, and prints each file.
+
+    Raises:
+        ValueError: if nothing was asked for, or the run does not have it.
+        FileNotFoundError: if there is no such run.
+    """
+    if not (chosen.report or chosen.figure or chosen.data or chosen.csv):
+        raise ValueError("nothing was asked for; add one or more of --report, --figure, --data, --csv")
+    run = _named(chosen.run, chosen.runs)
+    if chosen.report:
+        _told(report(run, chosen.report, progress=_progress))
+    if chosen.figure:
+        name, file = chosen.figure
+        try:
+            _told(export(_measured(run, name, chosen.step), file))
+        except (TypeError, ModuleNotFoundError) as failure:
+            raise ValueError(f"{name} cannot be written to {file}: {failure}") from failure
+    if chosen.data:
+        names = dict.fromkeys(frame.name for frame in run.frames() if chosen.step is None or frame.step <= chosen.step)
+        chosen.data.write_bytes(to_archive({name: _measured(run, name, chosen.step) for name in names}))
+        _told(chosen.data)
+    if chosen.csv:
+        chosen.csv.write_bytes(series_to_csv({name: run.scalars(name) for name in run.scalar_names()}))
+        _told(chosen.csv)
+    return 0
+
+
+def _named(name: str, root: Path) -> Run:
+    if name == "latest":
+        return open_run(latest_id(root), root=root)
+    return open_run(Path(name)) if Path(name).is_dir() else open_run(name, root=root)
+
+
+def _measured(run: Run, name: str, step: int | None) -> Measurement:
+    try:
+        return run.measurement(name, step)
+    except KeyError as missing:
+        raise ValueError(str(missing.args[0])) from missing
+
+
+def _progress(name: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[Kdrawing {name}", end="", file=sys.stderr, flush=True)
+
+
+def _told(path: Path) -> None:
+    erase = "\r\x1b[K" if sys.stderr.isatty() else ""
+    print(erase, end="", file=sys.stderr, flush=True)
+    print(f"{path} ({path.stat().st_size / 1e6:.2g} MB)")
