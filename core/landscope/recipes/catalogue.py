@@ -83,6 +83,16 @@ CATALOGUE: dict[str, Entry] = {
             paper='Simon et al. 2023, "On the Stepwise Nature of Self-Supervised Learning"',
             duration="40 seconds",
         ),
+        Entry(
+            name="modes",
+            summary="Two minima, the barrier between them, and three ways around it.",
+            claim="Minima are joined by curves of low loss, by lines once hidden units are renumbered; what shares a "
+            "basin can be averaged.",
+            paper='Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs"; Ainsworth et '
+            'al. 2023, "Git Re-Basin"; Frankle et al. 2020, "Linear Mode Connectivity and the Lottery Ticket '
+            'Hypothesis"; Wortsman et al. 2022, "Model soups"',
+            duration="30 seconds",
+        ),
     )
 }
 
