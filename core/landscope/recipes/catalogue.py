@@ -69,6 +69,15 @@ CATALOGUE: dict[str, Entry] = {
             duration="1 minute",
         ),
         Entry(
+            name="sam",
+            summary="SGD, SAM and SAF under label noise: how flat they end, how accurate, and how the two go together.",
+            claim="SAM and SAF end in flatter minima that generalise better, most of all under label noise.",
+            paper='Foret et al. 2021, "Sharpness-Aware Minimization for Efficiently Improving Generalization"; '
+            'Du et al. 2022, "Sharpness-Aware Training for Free"; '
+            'Jiang et al. 2020, "Fantastic Generalization Measures and Where to Find Them"',
+            duration="1 minute",
+        ),
+        Entry(
             name="chaos",
             summary="Four hundred networks at once: what seeds change, and what one flipped bit does.",
             claim="Seeds change accuracy on a test set as independent errors would, and hardly on its distribution.",
