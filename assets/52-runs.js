@@ -37,6 +37,10 @@ landscope.runs = (() => {
     const query = new URLSearchParams(location.search);
     wish.q = query.get("q") || "";
     wish.sort = query.get("sort") || "created";
+    if (query.has("ticked")) {
+      ticked.clear();
+      query.get("ticked").split(",").filter(Boolean).forEach((id) => ticked.add(id));
+    }
     wish.down = query.has("order") ? query.get("order") === "down" : DESCENDING.has(wish.sort);
   };
   let pending = null;
@@ -85,7 +89,7 @@ landscope.runs = (() => {
   };
   const compared = (a, b) => {
     const numbers = [Number(a), Number(b)];
-    return numbers.some(Number.isNaN) ? String(a).localeCompare(String(b)) : numbers[0] - numbers[1];
+    return numbers.some(Number.isNaN) ? String(a).localeCompare(String(b), "en", { numeric: true }) : numbers[0] - numbers[1];
   };
   // What has no value comes last, whichever way round.
   const sorted = (shown) =>
@@ -156,7 +160,7 @@ landscope.runs = (() => {
     setText(find("#runs-note"), listed.length ? (wish.q ? `${shown} of ${all}` : all) : "");
   };
   const compareButton = () => {
-    [...ticked].filter((id) => !listed.some((run) => run.id === id)).forEach((id) => ticked.delete(id));
+    if (listed.length) [...ticked].filter((id) => !listed.some((run) => run.id === id)).forEach((id) => ticked.delete(id));
     const button = find("#runs-compare"),
       fits = ticked.size >= 2 && ticked.size <= landscope.compare.MOST;
     button.disabled = !fits;
@@ -255,12 +259,6 @@ landscope.runs = (() => {
     input.addEventListener("input", () => choose({ q: input.value }));
     find("#runs-search").append(input);
     find("#runs-compare").addEventListener("click", () => landscope.compare.open([...ticked]));
-    document.addEventListener("keydown", (event) => {
-      const typing = event.target.closest?.("input, textarea, [role=dialog]");
-      if (event.key !== "/" || view.state.page !== "runs" || typing) return;
-      event.preventDefault();
-      input.focus();
-    });
     route();
     setInterval(update, EVERY_MS);
   };

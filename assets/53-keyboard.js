@@ -69,6 +69,11 @@ landscope.keyboard = (() => {
         help();
         return;
       }
+      if (name === "/" && view.state.page === "runs") {
+        event.preventDefault();
+        landscope.find("#runs-search input").focus();
+        return;
+      }
       if (view.state.run === null || !KEYS[name]) return;
       // Space presses a focused button, and arrows move within a focused choice: those keep their own meaning.
       if (name === " " && event.target.closest?.("button, a, label")) return;

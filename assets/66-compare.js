@@ -87,7 +87,6 @@ landscope.compare = (() => {
     return data.runs.length > 1 ? gone : `${gone} Fewer than two runs are left to compare.`.trim();
   };
 
-  // Also called to see whether the address names runs at all: a page without is how one gets here first.
   const route = () => {
     if (!here()) return;
     data = null;
@@ -100,6 +99,12 @@ landscope.compare = (() => {
   const shownStep = () => (data === null ? 0 : state.step === null ? data.common : Math.min(state.step, data.last));
   const remove = (id) => view.go(address(state.runs.filter((other) => other !== id)));
   const open = (ids) => view.go(`/compare?runs=${ids.map(encodeURIComponent).join()}`);
+  // The list of runs, with these ticked.
+  const listWith = (ids) => `/?ticked=${ids.map(encodeURIComponent).join()}`;
+  landscope.on("run", (id) => {
+    if (id !== null) find("#compare-with").setAttribute("href", listWith([id]));
+  });
+  landscope.on("compare", () => find("#compare-others").setAttribute("href", listWith(state.runs)));
   landscope.on("route", route);
   return { MOST, state, set, query, shownStep, remove, open, here, route, data: () => data };
 })();

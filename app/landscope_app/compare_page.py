@@ -54,6 +54,7 @@ def compare_page() -> Component:
                 [
                     html.H1("Compare"),
                     html.P("", id="compare-note", className="words", role="status"),
+                    html.A("Other runs …", id="compare-others", href="/", className="link", **{"data-route": "/"}),
                 ],
                 className="compare-head",
             ),
@@ -61,7 +62,6 @@ def compare_page() -> Component:
                 [
                     html.H2("Two to six runs side by side"),
                     html.P("Tick them in the list of runs, then press Compare there."),
-                    html.P(html.A("To the list of runs", href="/", **{"data-route": "/"})),
                 ],
                 id="compare-empty",
                 className="empty",

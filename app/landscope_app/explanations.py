@@ -313,6 +313,7 @@ KEYS = (
     (".", "let a live training take a single step, then wait"),
     ("C", "open or close the controls"),
     ("M", "open or close the laboratory, to measure something now"),
+    ("/", "in the list of runs: search"),
     ("?", "this help"),
 )
 

@@ -49,6 +49,9 @@ def page_header() -> Component:
                     html.Span("", id="status", className="pill", role="status"),
                     html.Span("", id="staleness", className="staleness"),
                     html.Span("", id="kin", className="kin", hidden=True),
+                    html.Span(
+                        html.A("Compare with …", id="compare-with", href="/", **{"data-route": "/"}), className="kin"
+                    ),
                 ],
                 className="run-only run-state",
             ),

@@ -73,6 +73,8 @@ def test_ticked_runs_are_compared_and_the_address_holds_what_is_shown(
     expect(page.locator("#compare-step")).to_contain_text("step 0 /")
     page.locator("#compare-table thead button").first.click()
     expect(page.locator("#compare-empty")).to_be_visible()
+    page.get_by_role("link", name="Other runs").click()
+    expect(compare).to_have_text("Compare 1")
 
 
 def test_seeds_are_a_band_and_runs_are_searched_sorted_tagged_and_thrown_away(
