@@ -51,7 +51,7 @@ landscope.api = (() => {
       return response.arrayBuffer();
     },
     figure: (id, seq, theme) => json(`${run(id)}/frames/${seq}/figure?theme=${theme}`),
-    recipeSettings: () => json("/recipes", PATIENT),
+    recipeSettings: () => json("/recipes"),
     recipePicture: (name, theme) => json(`/recipes/${encodeURIComponent(name)}/picture?theme=${theme}`),
     startRecipe: (name, settings) => post(`/recipes/${encodeURIComponent(name)}`, { settings }, PATIENT),
     compare: (query) => json(`/compare?${query}`),

@@ -12,8 +12,18 @@ landscope.view = (() => {
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice
   const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page
   const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear", chosen: "" };
-  // Names and numbers of the laboratory, which are no closed choices either: what is to be measured, the open picture.
-  const OPEN = { measure: /^[a-z0-9-]{1,40}$/, job: /^\d{1,15}$/ };
+  // Names and numbers, which are no closed choices either: what is to be measured, the open picture, the stop of a
+  // lesson, two pinned steps, the panels in their order, and whether another page shows this one in a frame.
+  const OPEN = {
+    measure: /^[a-z0-9_-]{1,40}$/,
+    job: /^\d{1,15}$/,
+    lesson: /^\d{1,2}$/,
+    a: /^\d{1,12}$/,
+    b: /^\d{1,12}$/,
+    panels: /^[a-z,]{1,200}$/,
+    embed: /^1$/,
+  };
+  const OF_ONE_RUN = { step: null, job: "", lesson: "", a: "", b: "" }; // what another run has no use for
 
   const read = () => {
     const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);
@@ -31,22 +41,23 @@ landscope.view = (() => {
     });
     state.chosen = /^\d+(,\d+)*$/.test(query.get("chosen")) ? query.get("chosen") : "";
   };
-  const search = ({ step, job } = state) => {
-    const query = new URLSearchParams();
-    if (step !== null) query.set("step", String(step));
+  const search = (others = {}) => {
+    const query = new URLSearchParams(),
+      shown = { ...state, ...others };
+    if (shown.step !== null) query.set("step", String(shown.step));
     Object.entries(CHOICES).forEach(([key, values]) => {
       if (state[key] !== values[0]) query.set(key, state[key]);
     });
     if (state.show !== SHOW) query.set("show", state.show);
-    Object.entries({ measure: state.measure, job }).forEach(([key, value]) => {
-      if (value) query.set(key, value);
+    Object.keys(OPEN).forEach((key) => {
+      if (shown[key]) query.set(key, shown[key]);
     });
     if (state.chosen && state.chosen.split(",").length <= MOST) query.set("chosen", state.chosen);
     const text = query.toString().replaceAll("%2C", ",");
     return text ? `?${text}` : "";
   };
   // Another run in the same view, at its newest step.
-  const addressOf = (run) => `/run/${encodeURIComponent(run)}${search({ step: null, job: "" })}`;
+  const addressOf = (run) => `/run/${encodeURIComponent(run)}${search(OF_ONE_RUN)}`;
   // Browsers refuse more than some 100 changes of the address in half a minute, so dragging writes it at its end.
   let pending = null;
   const write = () => {

@@ -36,6 +36,36 @@ landscope.timebar = (() => {
     choose(stops[Math.min(Math.max(next, 0), stops.length - 1)]);
   };
 
+  // Pins the shown step under a letter; then the letter leads back there, and there it takes the pin out again.
+  const pin = (letter) => {
+    const step = run.shownStep(),
+      pinned = view.state[letter];
+    if (pinned === "") view.set({ [letter]: String(step) });
+    else if (Number(pinned) === step) view.set({ [letter]: "" });
+    else choose(Number(pinned));
+  };
+  const pins = () => {
+    ["a", "b"].forEach((letter) => {
+      const pinned = view.state[letter],
+        name = letter.toUpperCase();
+      const mark = find(`.pin[data-pin="${letter}"]`),
+        button = find(`[data-action="pin-${letter}"]`);
+      mark.hidden = pinned === "";
+      if (pinned !== "") placed(mark, Number(pinned));
+      const here = pinned !== "" && Number(pinned) === run.shownStep();
+      const words =
+        pinned === ""
+          ? `Pin this step as ${name}`
+          : here
+            ? `Take pin ${name} out`
+            : `Go to pin ${name}, step ${landscope.format.whole(Number(pinned))}`;
+      button.title = `${words} (${name})`;
+      button.setAttribute("aria-label", words);
+      button.classList.toggle("on", here);
+      button.classList.toggle("set", pinned !== "");
+    });
+  };
+
   const stop = () => {
     if (playing) {
       playing = false;
@@ -86,6 +116,7 @@ landscope.timebar = (() => {
     track.setAttribute("aria-valuetext", `step ${whole(step)} of ${whole(last)}`);
     const total = run.data.head && run.data.head.total;
     setText(find("#shown-step"), `step ${whole(step)} / ${whole(total || last)}`);
+    pins();
     const button = find('[data-action="follow"]');
     button.classList.toggle("on", view.following());
     button.setAttribute("aria-pressed", String(view.following()));
@@ -172,5 +203,5 @@ landscope.timebar = (() => {
     drawnFor = "";
     refresh(new Set());
   });
-  return { mount, choose, follow, move, play, stop, still };
+  return { mount, choose, follow, move, play, pin, stop, still };
 })();

@@ -34,10 +34,10 @@ landscope.exhibits = (() => {
     ]);
     copy.dataset.action = "copy";
     const section = element("section", { id, className: "panel exhibit", "aria-labelledby": `title-${id}` }, [
-      element("header", {}, [title, landscope.enlarge.button(name)]),
+      element("header", {}, [title]),
       summary,
       element("div", { className: "plot" }, [element("div", { className: "stage" }, [graph]), cover]),
-      element("div", { className: "code result-code" }, [code, copy]),
+      element("div", { className: "code result-code" }, [code, copy, landscope.enlarge.button(name)]),
     ]);
     const entry = { name, id, section, title, summary, graph, cover, code, drawn: "" };
     find(".panels").append(section);

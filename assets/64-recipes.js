@@ -5,7 +5,6 @@ landscope.recipes = (() => {
   const pictured = new Map(); // recipe -> theme of its picture
   const chosen = new Map(); // recipe -> { setting: value } that differ from the usual
   let known = null, // recipe -> settings
-    asked = null, // their promise: reading them takes seconds
     readOnly = false,
     starting = false;
 
@@ -83,10 +82,9 @@ landscope.recipes = (() => {
     if (place.childElementCount) return;
     place.replaceChildren(element("p", { className: "words", text: "loading" }));
     try {
-      known = await (asked ||= landscope.api.recipeSettings().then(({ settings }) => settings));
+      known ||= (await landscope.api.recipeSettings()).settings;
       form(name);
     } catch (error) {
-      asked = null; // to be asked again
       place.replaceChildren();
       say(name, `The settings could not be read: ${error.message}`);
     }
@@ -112,10 +110,6 @@ landscope.recipes = (() => {
   const show = () => {
     if (view.state.page !== "recipes" || !find("#recipes-page")) return;
     document.querySelectorAll("[data-picture]").forEach(draw);
-    asked ||= landscope.api.recipeSettings().then(({ settings }) => settings);
-    asked.catch(() => {
-      asked = null; // whoever opens a form asks again, and is told what is wrong
-    });
   };
   const mount = (only) => {
     readOnly = only;

@@ -31,7 +31,7 @@
       if (!changed || changed.has(key)) window.dash_clientside.set_props(id, { value: view.state[key] });
     });
 
-  const start = ({ panels: definitions, docks, steering, laboratory, recipes, readOnly }) => {
+  const start = ({ panels: definitions, docks, steering, laboratory, recipes, lessons, readOnly }) => {
     landscope.checks.mount();
     landscope.planes.mount();
     landscope.panels.mount(definitions);
@@ -50,6 +50,8 @@
     landscope.findings.mount();
     landscope.verdict.mount(recipes);
     landscope.recipes.mount(readOnly);
+    landscope.lessons.mount(lessons);
+    landscope.layout.mount(definitions);
     landscope.keyboard.mount();
     landscope.theme.apply();
     landscope.on("route", route);

@@ -21,6 +21,7 @@ from landscope import lab
 from landscope.figures import figure
 from landscope.recipes.catalogue import CATALOGUE
 from landscope.recipes.pictures import kept_picture
+from landscope.recipes.records import read_settings
 from landscope.runs import (
     Annotation,
     Head,
@@ -239,7 +240,7 @@ def post_command(run_id: str) -> Response:
 @api.get("/recipes")
 def get_recipes() -> Response:
     """The settings of every recipe."""
-    return jsonify(settings=current_app.config[RECIPES].settings())
+    return jsonify(settings=read_settings())
 
 
 @api.get("/recipes/<name>/picture")

@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 from landscope_app import ids
 from landscope_app.controls import action_button, icon
 
-__all__ = ["banner", "finding_line", "page_header"]
+__all__ = ["banner", "finding_line", "lesson_card", "page_header"]
 
 
 def page_header() -> Component:
@@ -68,6 +68,7 @@ def page_header() -> Component:
                 role="group",
                 **{"aria-label": "Training"},
             ),
+            html.Div(action_button("layout", "Choose and arrange panels", "layout"), className="run-only"),
             html.Div(
                 [
                     action_button("control", "Control of the training", "control", "C", text="Control"),
@@ -99,9 +100,42 @@ def finding_line() -> Component:
     return html.Div(
         [
             html.P("", id="finding", className="finding", role="status"),
+            html.Div(
+                action_button("lesson", "A lesson on this recipe, step by step", "lesson", text="Lesson"),
+                id="lesson-open",
+                hidden=True,
+            ),
             html.Button(
                 "", id="findings-open", type="button", className="button quiet", hidden=True, title="All that was found"
             ),
         ],
         className="finding-line",
+    )
+
+
+def lesson_card() -> Component:
+    """Where a recipe's lesson is told, over the panels; see assets/65-lessons.js."""
+    return html.Aside(
+        [
+            html.Header(
+                [
+                    html.H2("", id="lesson-title"),
+                    html.Span("", id="lesson-place", className="words"),
+                    action_button("lesson-close", "End the lesson", "close", quiet=True),
+                ]
+            ),
+            html.P("", id="lesson-text", role="status"),
+            html.P("", id="lesson-note", className="words"),
+            html.Div(
+                [
+                    action_button("lesson-back", "Back to the stop before", "back", text="Back"),
+                    action_button("lesson-next", "On to the next stop", "forward", text="Next"),
+                ],
+                className="row",
+            ),
+        ],
+        id="lesson",
+        className="lesson",
+        hidden=True,
+        **{"aria-label": "Lesson"},
     )

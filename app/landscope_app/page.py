@@ -14,13 +14,14 @@ from landscope.figures import template
 from landscope.figures.surfaces import space_layout
 from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades, signed
 from landscope.recipes.catalogue import CATALOGUE
+from landscope.recipes.lessons import LESSONS
 from landscope_app import ids
 from landscope_app.api import READ_ONLY, ROOT
 from landscope_app.compare_page import compare_page
 from landscope_app.controls import action_button, choice, code_block, cross_check_block
 from landscope_app.dock import TABS, dock
 from landscope_app.explanations import explanation
-from landscope_app.header import banner, finding_line, page_header
+from landscope_app.header import banner, finding_line, lesson_card, page_header
 from landscope_app.laboratory import ON_DEMAND, WORDS, on_demand_block, result_section
 from landscope_app.panels import PANELS
 from landscope_app.recipes_page import recipes_page
@@ -122,6 +123,7 @@ def page_layout(*, read_only: bool = False) -> Component:
                             html.Details(id="claim", className="claim", hidden=True),
                             html.Div(sections, className="panels"),
                             result_section(),
+                            lesson_card(),
                         ],
                         className="run-column",
                     ),
@@ -177,6 +179,7 @@ def drawing_data() -> dict[str, Any]:
         "docks": [name for name, _ in TABS],
         "laboratory": WORDS,
         "recipes": {entry.name: {"claim": entry.claim, "paper": entry.paper} for entry in CATALOGUE.values()},
+        "lessons": {name: [vars(stop) for stop in stops] for name, stops in LESSONS.items()},
         "steering": {name: {"label": label, "words": words} for name, (label, words) in STEERING.items()},
     }
 

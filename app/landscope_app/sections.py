@@ -30,7 +30,6 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
                 [
                     html.H2(panel.title, id=heading),
                     html.Div([*controls, *_view_choice(panel)], className="panel-controls"),
-                    action_button("enlarge", f"Enlarge: {panel.title}", "enlarge", quiet=True),
                     information_button(name, f"Explain: {panel.title}"),
                 ]
             ),
@@ -58,7 +57,13 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
                 className="plot",
             ),
             html.P(className="notice", hidden=True, role="note", **{"data-notice": name}),
-            html.P(" ", className="provenance", **{"data-provenance": name}),
+            html.Div(
+                [
+                    html.P(" ", className="provenance", **{"data-provenance": name}),
+                    action_button("enlarge", f"Enlarge: {panel.title}", "enlarge", quiet=True),
+                ],
+                className="foot",
+            ),
         ],
         id=ids.panel(name),
         className="panel panel-wide" if panel.wide else "panel",

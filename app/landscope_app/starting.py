@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from landscope.recipes.catalogue import CATALOGUE
+from landscope.recipes.records import read_settings
 from landscope.runs import list_runs, open_run
 
 __all__ = ["Recipes"]
@@ -27,7 +27,7 @@ _POLL = 0.1
 
 
 class Recipes:
-    """What starts built-in experiments, and knows their settings without importing what runs them.
+    """What starts built-in experiments.
 
     Args:
         root: The folder of runs.
@@ -36,22 +36,7 @@ class Recipes:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
-        self._described: dict[str, list[dict[str, Any]]] | None = None
         self._processes: list[subprocess.Popen[str]] = []
-
-    def settings(self) -> dict[str, list[dict[str, Any]]]:
-        """The settings of every recipe, as `landscope.recipes.settings.described` tells them; asked for once.
-
-        Raises:
-            OSError: if they cannot be had.
-        """
-        with self._lock:
-            if self._described is None:
-                asked = subprocess.run(_command("--describe"), capture_output=True, text=True, check=False)
-                if asked.returncode:
-                    raise OSError(f"the recipes' settings could not be read: {asked.stderr.strip()[-500:]}")
-                self._described = json.loads(asked.stdout)
-            return self._described
 
     def start(self, name: str, values: dict[str, Any]) -> str:
         """Starts a recipe, and waits until its run has begun.
@@ -69,7 +54,7 @@ class Recipes:
         """
         if name not in CATALOGUE:
             raise ValueError(f"there is no recipe {name!r}; recipes are {', '.join(CATALOGUE)}")
-        options = _options(self.settings()[name], values)
+        options = _options(read_settings()[name], values)
         with self._lock:
             self._processes = [process for process in self._processes if process.poll() is None]
             if len(self._processes) >= _MOST:

@@ -36,8 +36,15 @@ def time_bar() -> Component:
                         **{"aria-label": "Step", "aria-valuemin": "0", "aria-valuemax": "0", "aria-valuenow": "0"},
                     ),
                     html.Div(className="marks"),
+                    *(
+                        html.Span(letter.upper(), className="pin", hidden=True, **{"data-pin": letter})
+                        for letter in "ab"
+                    ),
                 ],
                 className="track-area",
+            ),
+            html.Div(
+                [_pin_button("a"), _pin_button("b")], className="transport", role="group", **{"aria-label": "Pins"}
             ),
             html.Output("", id="shown-step", className="shown-step"),
             choice(ids.X_SCALE, "Step axis", [("linear", "linear"), ("log", "log")]),
@@ -50,4 +57,13 @@ def time_bar() -> Component:
         ],
         className="timebar run-only",
         **{"aria-label": "Time"},
+    )
+
+
+def _pin_button(letter: str) -> Component:
+    return html.Button(
+        letter.upper(),
+        type="button",
+        className="button pin-button",
+        **{"data-action": f"pin-{letter}", "aria-label": f"Pin this step as {letter.upper()}"},
     )

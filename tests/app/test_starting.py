@@ -1,6 +1,5 @@
 """Recipes started by the server: settings are checked before anything runs, and processes end with it."""
 
-import json
 import sys
 import time
 
@@ -18,11 +17,8 @@ SETTINGS = [
 ]
 # What a recipe is to the server: a program that makes a run, and trains until it is interrupted.
 PROGRAM = """
-import json, sys, time
+import sys, time
 from landscope.runs import RunWriter
-if sys.argv[1:] == ["--describe"]:
-    print(json.dumps({"digits": json.loads(SETTINGS)}))
-    sys.exit()
 if "--steps=9" in sys.argv:
     sys.exit("it is not to be")
 try:
@@ -37,8 +33,8 @@ except KeyboardInterrupt:
 
 @pytest.fixture
 def recipes(tmp_path, monkeypatch):
-    program = f"SETTINGS = {json.dumps(SETTINGS)!r}\n{PROGRAM}"
-    monkeypatch.setattr(starting, "_command", lambda *arguments: [sys.executable, "-c", program, *arguments])
+    monkeypatch.setattr(starting, "read_settings", lambda: {"digits": SETTINGS})
+    monkeypatch.setattr(starting, "_command", lambda *arguments: [sys.executable, "-c", PROGRAM, *arguments])
     made = Recipes(tmp_path / "runs")
     yield made
     made.close()

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from landscope.measurements import Chart, Provenance
 from landscope.recipes.catalogue import CATALOGUE
 from landscope.recipes.claims import claim, judged
+from landscope.recipes.lessons import LESSONS
 from landscope.recipes.settings import Configuration, knob
 from landscope.recipes.studies import Study
 from tests.browser.conftest import until
@@ -88,4 +89,45 @@ def test_the_gallery_has_every_recipe_and_starts_one(gallery: str, visit: Callab
     page.wait_for_url(re.compile(r"/run/\d+-\d+-digits"))
     expect(page.locator("#status")).to_have_text("finished")
     expect(page.locator("#claim summary")).to_contain_text("not here")
+    assert watcher.errors == []
+
+
+def test_a_lesson_moves_the_time_bar_and_points_at_panels(listing: str, visit: Callable[..., Any]) -> None:
+    page, watcher = visit(f"{listing}/run/latest")
+    until(page, "landscope.run.data.loaded && landscope.plan.manifest()")
+    expect(page.locator("#lesson-open")).to_be_hidden()  # no recipe's run
+    page.evaluate("landscope.plan.manifest().recipe = 'digits'")
+    page.evaluate("landscope.lessons.open()")
+    card = page.get_by_role("complementary", name="Lesson")
+    expect(card).to_contain_text(LESSONS["digits"][0].text)
+    until(page, "landscope.view.state.step === 0")
+    expect(page.locator("#panel-sharpness")).to_have_class(re.compile("pointed"))
+    for _ in LESSONS["digits"][1:]:
+        page.keyboard.press("n")
+    expect(card).to_contain_text(f"{len(LESSONS['digits'])} of {len(LESSONS['digits'])}")
+    expect(page).to_have_url(re.compile(r"lesson=6"))
+    until(page, "landscope.view.state.step === landscope.run.lastStep()")
+    card.get_by_role("button", name="On to the next stop").click()
+    expect(card).to_be_hidden()
+    assert page.locator(".pointed").count() == 0
+    assert watcher.errors == []
+
+
+def test_pins_and_the_arrangement_of_panels_are_in_the_address(listing: str, visit: Callable[..., Any]) -> None:
+    page, watcher = visit(f"{listing}/run/latest?step=400")
+    until(page, "landscope.run.data.loaded")
+    page.keyboard.press("a")
+    page.keyboard.press("End")
+    page.keyboard.press("a")
+    until(page, "landscope.view.state.step === 400")
+    expect(page.locator('[data-pin="a"]')).to_be_visible()
+    page.get_by_role("button", name="Choose and arrange panels").click()
+    page.get_by_role("checkbox", name="Loss landscape").uncheck()
+    page.get_by_role("button", name="Later: Loss and accuracy").click()
+    expect(page).to_have_url(re.compile(r"a=400.*panels=sharpness,curves,"))
+    expect(page.locator("#panel-landscape")).to_be_hidden()
+    address = page.url
+    again, _ = visit(address)
+    expect(again.locator("#panel-landscape")).to_be_hidden()
+    expect(again.locator("#panel-sharpness")).to_have_css("order", "0")
     assert watcher.errors == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -18,9 +17,6 @@ from landscope.recipes.settings import described
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a recipe; its settings are options named after the fields of its Config."""
     given = list(arguments) if arguments is not None else sys.argv[1:]
-    if given == ["--describe"]:
-        print(json.dumps(_described()))
-        return 0
     parser = argparse.ArgumentParser(prog="python -m landscope.recipes", description=__doc__)
     parser.add_argument("recipe", choices=sorted(CATALOGUE))
     parser.add_argument("--runs", type=Path, default=Path(os.environ.get("LANDSCOPE_RUNS", "runs")))
@@ -56,12 +52,6 @@ def _add(parser: argparse.ArgumentParser, setting: dict[str, Any]) -> None:
         metavar=kind.__name__,
         help=f"{setting['words']} {extent}; {setting['default']}, at full size {setting['full']}".replace("%", "%%"),
     )
-
-
-def _described() -> dict[str, list[dict[str, Any]]]:
-    """The settings of every recipe, for whom importing what runs them is too dear."""
-    modules = {name: module_of(name) for name in CATALOGUE}
-    return {name: described(module.Config, module.FULL) for name, module in modules.items()}
 
 
 if __name__ == "__main__":

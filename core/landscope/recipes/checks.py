@@ -6,6 +6,7 @@ What they showed is kept in `checked/NAME.json` beside this file, with a small p
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import sys
 import tempfile
@@ -16,10 +17,11 @@ from pathlib import Path
 from landscope.recipes.catalogue import CATALOGUE, Entry, module_of
 from landscope.recipes.claims import judged, overall
 from landscope.recipes.pictures import keep_picture
-from landscope.recipes.records import Checked, keep_checks, read_checks
+from landscope.recipes.records import SETTINGS, Checked, keep_checks, read_checks
+from landscope.recipes.settings import described
 from landscope.runs import open_run
 
-__all__ = ["document"]
+__all__ = ["document", "settings_document"]
 
 _PREAMBLE = """\
 # Recipes
@@ -62,6 +64,13 @@ def document() -> str:
     return "\n".join([_PREAMBLE, *(_section(entry, read_checks(entry.name)) for entry in CATALOGUE.values())])
 
 
+def settings_document() -> str:
+    """checked/settings.json: the settings of every recipe."""
+    modules = {name: module_of(name) for name in CATALOGUE}
+    settings = {name: described(module.Config, module.FULL) for name, module in modules.items()}
+    return json.dumps(settings, indent=1, ensure_ascii=False) + "\n"
+
+
 def _section(entry: Entry, checks: Sequence[Checked]) -> str:
     lines = [f"## {entry.name}", "", entry.summary, "", f"{entry.paper}. Claim: {entry.claim}", ""]
     if not checks:
@@ -91,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("recipes", nargs="*", metavar="NAME", help="recipes to run; all of them unless named")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--docs", type=Path, default=Path("docs/recipes.md"), help="the page to write")
-    parser.add_argument("--only-docs", action="store_true", help="write the page from what was found before")
+    parser.add_argument("--only-docs", action="store_true", help="write the page and the settings from what is there")
     chosen = parser.parse_args(arguments)
     unknown = set(chosen.recipes) - CATALOGUE.keys()
     if unknown:
@@ -99,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in [] if chosen.only_docs else chosen.recipes or CATALOGUE:
         keep_checks(name, check(name, chosen.seeds))
     chosen.docs.write_text(document())
+    SETTINGS.write_text(settings_document())
     return 0
 
 

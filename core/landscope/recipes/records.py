@@ -6,13 +6,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from landscope.recipes.claims import Claim
 
-__all__ = ["CHECKED", "Checked", "keep_checks", "read_checks"]
+__all__ = ["CHECKED", "SETTINGS", "Checked", "keep_checks", "read_checks", "read_settings"]
 
 CHECKED = Path(__file__).parent / "checked"
 """The folder of what was found, with a picture of each recipe."""
+
+SETTINGS = CHECKED / "settings.json"
+"""The settings of every recipe, which can so be read without importing what runs them."""
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,9 @@ def read_checks(name: str) -> list[Checked]:
         Checked(one["seed"], one["seconds"], one["machine"], tuple(Claim(**words) for words in one["claims"]))
         for one in json.loads(path.read_text())
     ]
+
+
+def read_settings() -> dict[str, list[dict[str, Any]]]:
+    """The settings of every recipe, as `landscope.recipes.settings.described` tells them."""
+    settings: dict[str, list[dict[str, Any]]] = json.loads(SETTINGS.read_text())
+    return settings

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from landscope.dynamics.rules import RULES
 from landscope.measurements import Chart, Matrix, Provenance
 from landscope.recipes import CATALOGUE, pictures
-from landscope.recipes.checks import document
+from landscope.recipes.checks import document, settings_document
 from landscope.recipes.claims import claim, judged, overall
-from landscope.recipes.records import read_checks
+from landscope.recipes.lessons import LESSONS
+from landscope.recipes.records import SETTINGS, read_checks
 from landscope.recipes.settings import Configuration, choice, described, knob
 from landscope.recipes.studies import Study, exhibited
 from landscope.runs import open_run
+from landscope_app.panels import PANELS
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,10 @@ def test_a_study_obeys_the_page_and_is_not_judged_before_its_end(tmp_path):
     assert "too early" in open_run(study.path).events("verdict")[0].text
 
 
+def test_what_is_written_down_of_settings_is_what_they_are():
+    assert SETTINGS.read_text() == settings_document(), "run python -m landscope.recipes.checks --only-docs"
+
+
 def test_the_document_tells_what_was_found():
     written = document()
     for entry in CATALOGUE.values():
@@ -127,3 +134,15 @@ def test_a_card_shows_the_first_exhibit_that_is_small(tmp_path, monkeypatch):
     assert (steps[0], steps[-1]) == (0, 4999)
     np.testing.assert_allclose(kept.y["one"], np.sin(steps), atol=1e-3)
     assert pictures.kept_picture("another") is None
+
+
+def test_lessons_point_at_what_there_is():
+    views = {panel.name: {view.name for view in panel.views} for panel in PANELS}
+    kinds = {rule.kind for rule in RULES}
+    for name, stops in LESSONS.items():
+        assert name in CATALOGUE
+        for stop in stops:
+            assert 0 <= stop.at <= 1 if isinstance(stop.at, float) else stop.at in kinds
+            if not stop.panel.startswith("exhibit/"):
+                assert stop.panel in {"", *views}
+                assert not stop.view or stop.view in views[stop.panel]
