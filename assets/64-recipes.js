@@ -2,6 +2,7 @@
 landscope.recipes = (() => {
   const { view, find, element, setText } = landscope;
   const NONE = { displayModeBar: false, staticPlot: true, responsive: true };
+  const MOST_LABELS = 3; // for which a card has room
   const pictured = new Map(); // recipe -> theme of its picture
   const chosen = new Map(); // recipe -> { setting: value } that differ from the usual
   let known = null, // recipe -> settings
@@ -25,7 +26,9 @@ landscope.recipes = (() => {
       );
       const margin = { l: 44, r: 8, t: 20, b: 30 };
       const legend = { ...layout.legend, font: { size: 9 } };
-      await Plotly.react(place, figure.data, { ...axes, margin, legend, autosize: true }, NONE);
+      const few = figure.data.filter(({ showlegend }) => showlegend !== false).length <= MOST_LABELS;
+      const showlegend = few && layout.showlegend !== false;
+      await Plotly.react(place, figure.data, { ...axes, margin, legend, showlegend, autosize: true }, NONE);
     } catch (error) {
       pictured.delete(name);
       console.warn(`the picture of ${name} could not be had: ${error.message}`);

@@ -40,7 +40,7 @@ def checked_words(name: str) -> tuple[str, str]:
     outcome = next(iter(counts)) if len(counts) == 1 else "partly"
     told = ", ".join(f"{outcome} with {count} of {len(checks)} seeds" for outcome, count in counts.items())
     seconds = sum(one.seconds for one in checks) / len(checks)
-    return outcome, f"When last checked: {told}, {seconds:.0f} s each on {checks[0].machine}."
+    return outcome, f"When last checked: {told}, {seconds:.0f} processor seconds each on {checks[0].machine}."
 
 
 def _card(entry: Entry, read_only: bool) -> Component:

@@ -29,8 +29,8 @@ _PREAMBLE = """\
 Each recipe is one file in `core/landscope/recipes/`, started by `landscope demo NAME` or from the page's gallery. Its
 settings are options (`python -m landscope.recipes NAME --help`); `--full` takes its size for a GPU. When it has ended
 it is judged by what was recorded: a claim is *reproduced*, *partly* so, or *not here*, which is a fact about this toy
-on this machine as much as about the claim. Below is what became of the claims with each seed; the seconds are those of
-the whole run, measuring included. `python -m landscope.recipes.checks` runs all again and writes this page.
+on this machine as much as about the claim. Below is what became of the claims with each seed; the seconds are a
+processor's, measuring included. `python -m landscope.recipes.checks` runs all again and writes this page.
 """
 
 
@@ -44,9 +44,9 @@ def check(name: str, seeds: Sequence[int]) -> list[Checked]:
     found = []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
-            began = time.perf_counter()
+            began = time.process_time()
             path = module.train(module.Config(seed=seed), Path(folder))
-            seconds = time.perf_counter() - began
+            seconds = time.process_time() - began
             claims = tuple(judged(path, module.judge))
             if claims and seed == seeds[0]:
                 keep_picture(name, open_run(path), module)
@@ -83,7 +83,7 @@ def _section(entry: Entry, checks: Sequence[Checked]) -> str:
         cells = [f"**{one.claims[index].outcome}**: {one.claims[index].measured}" for one in checks]
         lines += [f"| {stated.text} | {' | '.join(cell.replace('|', '∣') for cell in cells)} |"]
     machines = ", ".join(sorted({one.machine for one in checks}))
-    return "\n".join([*lines, "", f"Seeds {seeds} took {seconds} seconds on {machines}.", ""])
+    return "\n".join([*lines, "", f"Seeds {seeds} took {seconds} processor seconds on {machines}.", ""])
 
 
 def _machine() -> str:

@@ -25,7 +25,7 @@ class Checked:
 
     Attributes:
         seed: The seed.
-        seconds: Wall-clock time of the run, measuring included.
+        seconds: Processor time of the run, measuring included, which other programs do not lengthen.
         machine: Where it ran.
         claims: The claims with their outcomes.
     """
