@@ -70,7 +70,9 @@ def _train(labelled: LabelledRun, runs: Path) -> None:
         runs=runs,
         progress=False,
     ) as scope:
-        for _ in range(labelled.steps):
+        for step in range(labelled.steps):
+            if labelled.task is not None and step and step % labelled.task == 0:
+                targets = torch.randint(10, targets.shape, generator=order)
             rows = (
                 slice(None)
                 if labelled.batch is None

@@ -38,6 +38,8 @@ class LabelledRun:
         usual: Names of the default probes that measure it, beside losses and accuracies.
         probes: Others.
         batch: Examples of a step; all of them by default.
+        task: Steps after which labels are drawn anew, of ten classes; never by default. Losses that are measured are
+            of the first labels.
     """
 
     name: str
@@ -50,6 +52,7 @@ class LabelledRun:
     usual: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = field(default=(), repr=False)
     batch: int | None = None
+    task: int | None = None
 
     def schedule(self) -> list[Probe]:
         """Its probes, each every so many steps. They are made anew: some remember the run they began with."""
@@ -265,6 +268,24 @@ LABELLED = (
         batch=4,
     ),
     *_run(2, "all at once", partial(_digits_mlp, lr=0.05, sgd=True), 200, 10, probes=_noise_at(None)),
+    *_run(
+        2,
+        "one task after the other",
+        partial(_digits_mlp, widths=(64, 64, 64, 10), examples=256, lr=1e-2),
+        1200,
+        60,
+        {"plasticity-loss"},
+        usual=("plasticity",),
+        task=60,
+    ),
+    *_run(
+        2,
+        "one task",
+        partial(_digits_mlp, widths=(64, 64, 64, 10), examples=256, lr=0.05, sgd=True),
+        200,
+        20,
+        usual=("plasticity",),
+    ),
     *_run(3, "rare classes", partial(_small, tail=True), 150, 15, {"class-saddle"}, probes=_BY_CLASS),
     *_run(3, "equal classes", _small, 150, 15, probes=_BY_CLASS),
 )

@@ -15,6 +15,7 @@ from landscope.dynamics.learning_coefficient import calibrate_learning_coefficie
 from landscope.dynamics.lengths import Norms, norms
 from landscope.dynamics.loss_laws import annealing_areas, fit_annealing_law, fit_power_law, forecast, score_forecast
 from landscope.dynamics.output_changes import output_change, prediction_flips
+from landscope.dynamics.penalties import spectral_penalty, wasserstein_penalty
 from landscope.dynamics.probe_tasks import plasticity
 from landscope.dynamics.rules import RULES
 from landscope.dynamics.schedules import (
@@ -71,9 +72,11 @@ __all__ = [
     "score_forecast",
     "seed_bands",
     "seed_variance",
+    "spectral_penalty",
     "two_batch_estimates",
     "unit_activity",
     "update_path",
+    "wasserstein_penalty",
     "weight_statistics",
     "wsd_schedule",
 ]

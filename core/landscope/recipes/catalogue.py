@@ -102,6 +102,16 @@ CATALOGUE: dict[str, Entry] = {
             'Hypothesis"; Wortsman et al. 2022, "Model soups"',
             duration="30 seconds",
         ),
+        Entry(
+            name="plasticity",
+            summary="Networks learn one set of random labels after the other, each less well than the last.",
+            claim="Networks lose the ability to learn, with changes of curvature, not for dead units alone; layer "
+            "normalisation, Wasserstein and spectral regularisation keep it.",
+            paper='Dohare et al. 2024, "Loss of Plasticity in Deep Continual Learning"; Lyle et al. 2023, '
+            '"Understanding Plasticity in Neural Networks"; Lewandowski et al. 2024, "Learning Continually by Spectral '
+            'Regularization"',
+            duration="2 minutes",
+        ),
     )
 }
 

@@ -12,7 +12,7 @@ import torch
 from landscope.embedding import features, geometry, orthogonal_frame
 from landscope.measurements import Chart, Geometry, Matrix, Provenance
 from landscope.objective import Objective
-from landscope.recipes.charts import lines
+from landscope.recipes.charts import lines, recorded_chart
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.collapsing_networks import LOSSES, Arm, class_counts, clusters, network, whitened
 from landscope.recipes.descent import device
@@ -196,7 +196,7 @@ def _found(cosines: np.ndarray | None) -> np.ndarray:
 
 def judge(run: Run) -> list[Claim]:
     """Whether features collapsed, and their means are where theory has them in the end."""
-    nc1, angles, nc3, lengths = (_drawn(run, name) for name in ("nc1", "nc2_angles", "nc3", "lengths"))
+    nc1, angles, nc3, lengths = (recorded_chart(run, name).y for name in ("nc1", "nc2_angles", "nc3", "lengths"))
     last = {arm: float(angles[arm.name][-1]) for arm in ARMS}
     scatter = {name: float(values[-1]) for name, values in nc1.items()}
     simplex = [last[arm] for arm in _SIMPLEXES]
@@ -235,9 +235,3 @@ def judge(run: Run) -> list[Claim]:
             partly=rectified < _CLOSE,
         ),
     ]
-
-
-def _drawn(run: Run, name: str) -> dict[str, np.ndarray]:
-    chart = run.measurement(f"exhibit/{name}")
-    assert isinstance(chart, Chart)
-    return chart.y

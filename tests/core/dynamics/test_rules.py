@@ -163,6 +163,8 @@ def test_plasticity_loss():
     assert "plasticity-loss" not in kinds(plasticity__loss=[1, 1, 1.2, 1.6, 1.4, 1.6])
     learnt = {"plasticity__loss": [1e-3, 2e-3, 2e-3, 3e-3], "plasticity__accuracy": [1.0] * 4}
     assert "plasticity-loss" not in kinds(**learnt)  # of what is left, a multiple says nothing
+    forgot = {"plasticity__loss": [1e-3, 0.1, 0.1, 1.0, 1.0, 1.0], "plasticity__accuracy": [1.0] * 3 + [0.5] * 3}
+    assert found("plasticity-loss", **forgot).since == 60
 
 
 SLOW = {"sharpness__lambda_max": 1.0 * FLAT, "sharpness__threshold": 10 * FLAT, "train__loss": line(1, 0.5)}

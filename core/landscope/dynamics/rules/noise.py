@@ -39,17 +39,16 @@ def _plasticity(series: History) -> Finding | None:
     if probe is None or len(probe.values) < _READINGS:
         return None
     accuracy = series.get("plasticity/accuracy")
-    if accuracy is not None and accuracy.last >= _LEARNT:
-        return None
-    recent = probe.values[-_READINGS:]
-    if not (probe.first > 0 and recent.min() > _STIFFER * probe.first):
+    stiff = probe.values > _STIFFER * probe.first
+    if accuracy is not None:
+        stiff &= accuracy.at(probe.steps) < _LEARNT
+    if not (probe.first > 0 and stiff[-_READINGS:].all()):
         return None
     text = (
         f"Plasticity is being lost: a copy that learns fresh random labels ends at a loss of {probe.last:.3g}, and "
         f"ended at {probe.first:.3g} at the start, with as many steps."
     )
-    since = probe.holds_since(probe.values > _STIFFER * probe.first)
-    return Finding("plasticity-loss", text, since, ("plasticity/loss", "sharpness/lambda_max"))
+    return Finding("plasticity-loss", text, probe.holds_since(stiff), ("plasticity/loss", "sharpness/lambda_max"))
 
 
 RULES = (
@@ -57,7 +56,7 @@ RULES = (
         "plasticity-loss",
         "Plasticity is being lost",
         f"For {_READINGS} readings a copy trained on fresh random labels for a fixed number of steps ended "
-        f"{_STIFFER} times as high as at the start.",
+        f"{_STIFFER} times as high as at the start, and with less than {_LEARNT:.0%} of the labels learnt.",
         "The network learns new things more slowly than it once did.",
         "It often comes without dead units or exploding gradients, and with changes of curvature: look there, too.",
         ("Lyle et al. 2023, Understanding plasticity in neural networks", "Dohare et al. 2024, Loss of plasticity"),
