@@ -32,7 +32,7 @@ class Shown:
 PICTURES = (
     Shown("curves", "Curves", "Each run in its own colour and dash pattern; a click in the legend hides one.", True),
     Shown("planes", "Loss landscapes", "At the same step, in the same axes, with one scale of colours.", True),
-    Shown("difference", "One landscape less another", "Blue where the first run has the lower loss."),
+    Shown("difference", "Difference", "One landscape less another: blue where the first is lower."),
     Shown(
         "densities", "Hessian spectra", "Densities of all eigenvalues; dots are the leading ones, thin lines limits."
     ),
@@ -54,7 +54,7 @@ def compare_page() -> Component:
                 [
                     html.H1("Compare"),
                     html.P("", id="compare-note", className="words", role="status"),
-                    html.A("Other runs …", id="compare-others", href="/", className="link", **{"data-route": "/"}),
+                    html.A("Other runs …", id="compare-others", href="/", **{"data-route": "/"}),
                 ],
                 className="compare-head",
             ),

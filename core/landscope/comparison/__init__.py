@@ -7,7 +7,7 @@ Example:
     >>> compared.settings, compared.curves().figure()  # doctest: +SKIP
 """
 
-from landscope.comparison.alignment import Placed, minus, placed, unlike_axes
+from landscope.comparison.alignment import Placed, PlaneDifference, minus, placed, unlike_axes
 from landscope.comparison.comparison import CURVES, MOST, Comparison, Picture, compare
 from landscope.comparison.curves import ascending, band, thinned
 from landscope.comparison.settings import ABSENT, Setting, differences, flattened, labels, seed_groups, text
@@ -19,6 +19,7 @@ __all__ = [
     "Comparison",
     "Picture",
     "Placed",
+    "PlaneDifference",
     "Setting",
     "ascending",
     "band",

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from landscope.measurements import Projection, Slice2D
 from landscope.measurements.placement import laid_over
 
-__all__ = ["Placed", "minus", "placed", "unlike_axes"]
+__all__ = ["Placed", "PlaneDifference", "minus", "placed", "unlike_axes"]
 
-_LEAST = 3  # examples that a plane can be turned by
+_LEAST = 3  # points along an axis that are a picture, and examples that a plane can be turned by
+_ROUNDING = 1e-6  # of an axis' length, within which coordinates are the same
 
 
 def unlike_axes(first: Slice2D, second: Slice2D) -> str:
@@ -31,17 +32,35 @@ def unlike_axes(first: Slice2D, second: Slice2D) -> str:
         return f"each run has {first.plane} directions of its own, so that coordinates mean another direction in each"
     if first.provenance.seed != second.provenance.seed:
         return f"the random directions are of different seeds: {first.provenance.seed} and {second.provenance.seed}"
-    if not all(
-        np.shape(a) == np.shape(b) and np.allclose(a, b)
-        for a, b in zip(first.coordinates(), second.coordinates(), strict=True)
-    ):
+    shared = [len(own) for own, _ in _shared(first, second)]
+    if min(shared) < _LEAST:
         sizes = " and ".join(" × ".join(str(count) for count in cut.loss.shape) for cut in (first, second))
-        return f"the grids differ: {sizes} points, or other distances between them"
+        common = " × ".join(str(count) for count in shared)
+        return f"grids of {sizes} points have {common} in common, and {_LEAST} × {_LEAST} are needed"
     return ""
 
 
-def minus(first: Slice2D, second: Slice2D) -> NDArray[np.float64]:
-    """(A, B) the loss of the first plane less that of the second, at every point of their common grid.
+@dataclass(frozen=True)
+class PlaneDifference:
+    """One plane less another.
+
+    Attributes:
+        alpha: (A,) coordinates along the first direction that both grids have.
+        beta: (B,) along the second.
+        loss: (A, B) the loss of the first less that of the second.
+        axes: What one unit along each axis is, in words.
+    """
+
+    alpha: NDArray[np.float64]
+    beta: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    axes: tuple[str, ...]
+
+
+def minus(first: Slice2D, second: Slice2D) -> PlaneDifference:
+    """The loss of the first plane less that of the second, at the points that both grids have.
+
+    A coarse grid of a live run is part of the finer ones that follow it, so that it can be held against those.
 
     Raises:
         ValueError: if coordinates do not mean the same in both, see `unlike_axes`.
@@ -49,7 +68,20 @@ def minus(first: Slice2D, second: Slice2D) -> NDArray[np.float64]:
     reason = unlike_axes(first, second)
     if reason:
         raise ValueError(f"the two planes cannot be subtracted: {reason}")
-    return np.asarray(first.loss, dtype=np.float64) - np.asarray(second.loss, dtype=np.float64)
+    (a, other_a), (b, other_b) = _shared(first, second)
+    one, other = (np.asarray(cut.loss, dtype=np.float64) for cut in (first, second))
+    loss = one[np.ix_(a, b)] - other[np.ix_(other_a, other_b)]
+    return PlaneDifference(np.asarray(first.alpha)[a], np.asarray(first.beta)[b], loss, first.axes)
+
+
+def _shared(first: Slice2D, second: Slice2D) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Along each axis, the places in both grids of the coordinates that they share."""
+    found = []
+    for own, other in zip(first.coordinates(), second.coordinates(), strict=True):
+        near = np.abs(own[:, None] - other[None]) <= _ROUNDING * float(np.ptp(own))
+        places = near.nonzero()
+        found.append((places[0], places[1]))
+    return found
 
 
 @dataclass(frozen=True)

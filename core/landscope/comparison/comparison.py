@@ -23,6 +23,7 @@ from landscope.figures.comparisons import (
     kernels_figure,
     planes_figure,
 )
+from landscope.figures.reliefs import escaped
 from landscope.figures.scales import number
 from landscope.figures.theme import Theme
 from landscope.measurements import NTK, Measurement, Projection, Slice2D, SpectralDensity
@@ -91,6 +92,12 @@ class Comparison:
         self.groups: tuple[tuple[int, ...], ...] = seed_groups(configs)
         self.labels: tuple[str, ...] = labels(
             [run.manifest.name for run in runs], [run.id for run in runs], self.settings
+        )
+        firsts = [members[0] for members in self.groups]
+        self._group_names = labels(
+            [runs[at].manifest.name for at in firsts],
+            [runs[at].id for at in firsts],
+            differences([{**configs[at], "seed": None} for at in firsts]),
         )
 
     def __repr__(self) -> str:
@@ -172,8 +179,15 @@ class Comparison:
         reason = unlike_axes(a, b)
         if reason:
             return Picture(notes=(f"the two cannot be subtracted: {reason}",))
-        note = "same directions, each about its own run's weights: below zero the first has the lower loss"
-        return Picture(notes=(note,), draw=lambda colours: difference_figure(a, b, minus(a, b), names, colours))
+        less = minus(a, b)
+        said = "same directions, each about its own run's weights: below zero the first has the lower loss"
+        told = [f"<b>{escaped(name)}</b> step {cut.provenance.step}" for name, cut in zip(names, (a, b), strict=True)]
+        return Picture(
+            notes=(said,),
+            draw=lambda colours: difference_figure(
+                (less.alpha, less.beta), less.loss, less.axes, "<br>− ".join(told), colours
+            ),
+        )
 
     def densities(self, step: int | None = None, *, by_group: bool = False) -> Picture:
         """The densities of the Hessian's eigenvalues, on one axis.
@@ -268,10 +282,7 @@ class Comparison:
 
     def _group_label(self, members: tuple[int, ...]) -> str:
         """What a group of runs is called: by the settings that tell it from the others, without the seed."""
-        name = self.runs[members[0]].manifest.name
-        told = [setting for setting in self.settings if setting.name.split(".")[-1] != "seed"][:2]
-        words = "".join(f", {setting.name} {setting.values[members[0]]}" for setting in told)
-        return f"{name}{words}, mean of {len(members)} seeds"
+        return f"{self._group_names[self.groups.index(members)]}, mean of {len(members)} seeds"
 
     def _within(self, curve: Curve) -> tuple[str, ...]:
         """The labels of the runs that a curve is of."""

@@ -11,7 +11,7 @@ __all__ = ["ABSENT", "Setting", "differences", "flattened", "labels", "seed_grou
 ABSENT = "–"
 """In place of the value of a setting that a run does not have."""
 
-_NAMED_BY = 2  # settings in a label
+_NAMED_BY = 3  # settings in a label, at most
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,27 @@ def labels(names: Sequence[str], ids: Sequence[str], settings: Sequence[Setting]
         ids: Their ids, all different.
         settings: In which they differ.
     """
-    told = settings[:_NAMED_BY]
+    told = _telling([setting for setting in settings if ABSENT not in setting.values] or settings)
     made = []
     for position, name in enumerate(names):
         words = [] if names.count(name) == 1 else [f"{setting.name} {setting.values[position]}" for setting in told]
         made.append(", ".join([name, *words]))
     return tuple(label if made.count(label) == 1 else f"{label} ({ids[at]})" for at, label in enumerate(made))
+
+
+def _telling(settings: Sequence[Setting]) -> list[Setting]:
+    """The few settings that tell most runs apart, each chosen for what those before it leave alike."""
+    chosen: list[Setting] = []
+
+    def told_apart(setting: Setting) -> int:
+        return len(set(zip(*(each.values for each in [*chosen, setting]), strict=True)))
+
+    while len(chosen) < _NAMED_BY:
+        best = max(settings, key=told_apart, default=None)
+        if best is None or (chosen and told_apart(best) == told_apart(chosen[-1])):
+            break
+        chosen.append(best)
+    return [setting for setting in settings if setting in chosen]
 
 
 def flattened(config: Mapping[str, Any]) -> dict[str, Any]:

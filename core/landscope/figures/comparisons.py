@@ -34,7 +34,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 FLOOR = 1e-5
 """Of the largest density: what is below is drawn there."""
 _COLUMNS = 4  # more cells than that stand in rows of three
-_GAP = (0.07, 0.16)  # between cells, across and up
+_ACROSS, _UP = 0.07, 0.16  # between cells, of the whole
 _WIDE = 20.0  # a positive quantity that spans such a factor has a logarithmic axis
 
 
@@ -127,7 +127,8 @@ def planes_figure(
         reach = [min(float(low) for low, _ in ends), max(float(high) for _, high in ends)]
         (figure.update_yaxes if axis else figure.update_xaxes)(range=reach, title={"text": sign})
         units.append(f"{sign}: {escaped(', '.join(dict.fromkeys(plane.axes[axis] for plane in planes.values())))}")
-    figure.update_layout(title={"text": "; ".join(units), "font": {"size": 11, "color": colours.muted}})
+    told = {"text": "; ".join(units), "font": {"size": 11, "color": colours.muted}, "y": 0.99, "yanchor": "top"}
+    figure.update_layout(title={**told, "yref": "container"}, margin={"t": 76})
     contours = [trace for trace in figure.data if trace.type == "contour" and trace.showscale is not False]
     for trace in contours[1:]:  # one scale, one bar
         trace.showscale = False
@@ -135,23 +136,27 @@ def planes_figure(
 
 
 def difference_figure(
-    first: Slice2D, second: Slice2D, difference: NDArray[np.float64], labels: tuple[str, str], colours: Theme
+    coordinates: tuple[NDArray[np.float64], NDArray[np.float64]],
+    difference: NDArray[np.float64],
+    axes: tuple[str, ...],
+    title: str,
+    colours: Theme,
 ) -> go.Figure:
-    """One plane less another, on colours that are even about zero.
+    """One plane less another, on colours that are even about zero: blue below, red above.
 
     Args:
-        first: The plane that is taken from.
-        second: The plane that is taken off.
-        difference: (A, B) of their losses.
-        labels: Whose they are.
+        coordinates: (A,) and (B,) along both axes.
+        difference: (A, B) of the losses.
+        axes: What one unit along each axis is, in words.
+        title: Of what; escaped.
         colours: The theme.
     """
-    figure = go.Figure(layout=plane_layout(first.axes, colours))
+    figure = go.Figure(layout=plane_layout(axes, colours))
     finite = np.where(np.isfinite(difference), difference, np.nan)
     largest = float(np.nanmax(np.abs(finite))) if np.isfinite(finite).any() else 1.0
     figure.add_contour(
-        x=first.alpha,
-        y=first.beta,
+        x=coordinates[0],
+        y=coordinates[1],
         z=finite.T,
         zmin=-largest,
         zmax=largest,
@@ -163,11 +168,7 @@ def difference_figure(
         hovertemplate="α %{x:.3g}, β %{y:.3g}<br>difference %{z:.4g}<extra></extra>",
         name="difference",
     )
-    told = "<br>− ".join(
-        f"<b>{escaped(label)}</b> step {plane.provenance.step}"
-        for label, plane in zip(labels, (first, second), strict=True)
-    )
-    return figure.update_layout(title={"text": told, "font": {"size": 11}}, margin={"t": 56})
+    return figure.update_layout(title={"text": title, "font": {"size": 11}}, margin={"t": 56})
 
 
 def densities_figure(densities: Mapping[str, SpectralDensity], pens: Mapping[str, Pen], colours: Theme) -> go.Figure:
@@ -270,7 +271,7 @@ def embeddings_figure(
     """
     drawn = [embedding_figure(projection, colours, colour=colour) for projection in projections.values()]
     titles = [f"{_told(label, points)}<br>{told[label]}" for label, points in projections.items()]
-    figure = beside(drawn, titles, colours).update_layout(margin={"t": 72})
+    figure = beside(drawn, titles, colours, rise=0.26).update_layout(margin={"t": 72})
     for axis in (0, 1):
         ends = [(each.points[:, axis].min(), each.points[:, axis].max()) for each in projections.values()]
         low, high = min(float(low) for low, _ in ends), max(float(high) for _, high in ends)
@@ -280,7 +281,12 @@ def embeddings_figure(
 
 
 def beside(
-    figures: Sequence[go.Figure], titles: Sequence[str], colours: Theme, *, columns: int | None = None
+    figures: Sequence[go.Figure],
+    titles: Sequence[str],
+    colours: Theme,
+    *,
+    columns: int | None = None,
+    rise: float = _UP,
 ) -> go.Figure:
     """Figures with a pair of axes each as the cells of one, row by row.
 
@@ -289,6 +295,7 @@ def beside(
         titles: Above each cell; may be empty.
         colours: The theme.
         columns: Cells in a row; None for up to four, and three where there are more.
+        rise: Between rows, as a share of the height: for axes and titles.
     """
     across = columns or (len(figures) if len(figures) <= _COLUMNS else _COLUMNS - 1)
     up = max(1, -(-len(figures) // across))
@@ -298,7 +305,7 @@ def beside(
     for index, (drawn, title) in enumerate(zip(figures, titles, strict=True)):
         row, column = divmod(index, across)
         tail = "" if index == 0 else str(index + 1)
-        domains = _part(column, across, _GAP[0]), _part(up - 1 - row, up, _GAP[1])
+        domains = _part(column, across, _ACROSS), _part(up - 1 - row, up, rise)
         for letter, other, domain in zip("xy", "yx", domains, strict=True):
             axis = drawn.layout[f"{letter}axis"].to_plotly_json()
             if "scaleanchor" in axis:
@@ -330,7 +337,8 @@ def _told(label: str, measured: Slice2D | Projection) -> str:
 def _curves(name: str, curves: Sequence[Curve], colours: Theme, logarithmic_steps: bool) -> go.Figure:
     values = np.concatenate([np.empty(0), *(curve.values for curve in curves)])
     finite = values[np.isfinite(values)]
-    wide = bool(finite.size) and finite.min() > 0 and finite.max() > _WIDE * finite.min()
+    share = name.endswith("(share)")
+    wide = bool(finite.size) and not share and finite.min() > 0 and finite.max() > _WIDE * finite.min()
     figure = go.Figure(
         layout={
             "xaxis": {"title": {"text": "training (steps)"}},

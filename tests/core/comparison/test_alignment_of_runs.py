@@ -37,8 +37,17 @@ TURN = np.array([[np.cos(0.7), -np.sin(0.7)], [np.sin(0.7), np.cos(0.7)]]) @ np.
 
 
 def test_difference_is_that_of_two_paraboloids():
-    np.testing.assert_allclose(minus(plane(2.0), plane(0.5)), np.broadcast_to(1.5 * ALPHA[:, None], (5, 3)))
-    np.testing.assert_array_equal(minus(plane(), plane()), 0)
+    found = minus(plane(2.0), plane(0.5))
+    np.testing.assert_allclose(found.loss, np.broadcast_to(1.5 * ALPHA[:, None], (5, 3)))
+    np.testing.assert_array_equal(found.alpha, ALPHA)
+    np.testing.assert_array_equal(minus(plane(), plane()).loss, 0)
+
+
+def test_a_coarse_grid_is_held_against_the_finer_one_that_it_is_part_of():
+    fine = plane(1.0, alpha=np.linspace(-1, 1, 9))
+    for found, sign in ((minus(plane(), fine), -1), (minus(fine, plane()), 1)):
+        np.testing.assert_allclose(found.alpha, ALPHA)
+        np.testing.assert_allclose(found.loss, sign * np.broadcast_to(ALPHA[:, None], (5, 3)), atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +57,8 @@ def test_difference_is_that_of_two_paraboloids():
         (plane(plane="hessian"), "of different kinds: random .filter. and hessian"),
         (plane(normalisation="layer"), "of different kinds"),
         (plane(seed=1), "different seeds: 0 and 1"),
-        (plane(alpha=np.linspace(-1, 1, 9)), "5 × 3 and 9 × 3 points"),
-        (plane(alpha=2 * ALPHA), "other distances"),
+        (plane(alpha=np.linspace(-0.9, 0.9, 5)), "grids of 5 × 3 and 5 × 3 points have 1 × 3 in common"),
+        (plane(alpha=ALPHA + 0.1), "have 0 × 3 in common"),
     ],
 )
 def test_planes_with_other_coordinates_are_refused(other, words):

@@ -53,10 +53,15 @@ def test_runs_that_differ_by_their_seed_alone_are_a_group():
         (("a", "a"), (DIGITS, changed(seed=1)), ("a, seed 0", "a, seed 1")),
         (("a", "a"), (DIGITS, DIGITS), ("a (id0)", "a (id1)")),
         (("a", "a", "b"), (DIGITS, DIGITS, changed(lr=1.0)), ("a, lr 0.1 (id0)", "a, lr 0.1 (id1)", "b")),
+        (
+            ("a",) * 4,
+            (DIGITS, changed(lr=1.0, steps=7), changed(lr=1.0, steps=7, seed=1), changed(lr=1.0, steps=7, seed=2)),
+            ("a, lr 0.1, seed 0", "a, lr 1, seed 0", "a, lr 1, seed 1", "a, lr 1, seed 2"),  # steps would add nothing
+        ),
     ],
 )
 def test_labels_are_all_different(names, configs, expected):
     ids = tuple(f"id{position}" for position in range(len(names)))
-    found = labels(names, ids, differences(configs)[:1])
+    found = labels(names, ids, differences(configs))
     assert found == expected
     assert len(set(found)) == len(found)
