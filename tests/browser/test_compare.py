@@ -86,7 +86,7 @@ def test_seeds_are_a_band_and_runs_are_searched_sorted_tagged_and_thrown_away(
     expect(page.locator("#compare-table tr.setting").first).to_have_text("lr0.10.10.2")
     until(page, DRAWN % "curves")
     names = "[...new Set(document.querySelector('[data-graph=curves]').data.map(({ name }) => name))].join('; ')"
-    assert page.evaluate(names) == "run 0, lr 0.1, mean of 2 seeds; run 2"
+    assert page.evaluate(names) == "run 0, run 1, mean of 2 seeds; run 2"
     page.get_by_label("Band over seeds").uncheck()
     until(page, f"{names} === 'run 0; run 1; run 2'")
     page.locator("#compare-kernels").scroll_into_view_if_needed()

@@ -281,8 +281,10 @@ class Comparison:
         return drawn
 
     def _group_label(self, members: tuple[int, ...]) -> str:
-        """What a group of runs is called: by the settings that tell it from the others, without the seed."""
-        return f"{self._group_names[self.groups.index(members)]}, mean of {len(members)} seeds"
+        """What a group of runs is called: by its names, or by the settings that tell it from others of its name."""
+        names = dict.fromkeys(self.runs[at].manifest.name for at in members)
+        name = self._group_names[self.groups.index(members)] if len(names) == 1 else ", ".join(names)
+        return f"{name}, mean of {len(members)} seeds"
 
     def _within(self, curve: Curve) -> tuple[str, ...]:
         """The labels of the runs that a curve is of."""
