@@ -36,6 +36,7 @@ from landscope.runs import (
 )
 from landscope.runs.commands import send_command
 from landscope_app.comparisons import PLANES, common_picture, overview
+from landscope_app.frames import for_the_page
 from landscope_app.laboratory import cost, picture
 from landscope_app.run_details import details
 from landscope_app.snippets import shown_path
@@ -117,10 +118,10 @@ def get_since(run_id: str, seq: int) -> Response:
 
 @api.get("/runs/<run_id>/frames/<int:seq>.bin")
 def get_frame(run_id: str, seq: int) -> Response:
-    """A measurement as its safetensors file; 204 where none is kept any more, as long runs keep a part of theirs."""
+    """A measurement as its file, in single precision; 204 where it is kept no more, as long runs keep a part of theirs."""
     run = _run(run_id)
     try:
-        data = run.frame_bytes(_number(seq))
+        data = for_the_page(run.frame_bytes(_number(seq)))
     except KeyError as error:
         if 0 < seq <= run.head().seq:  # which browsers would report as an error, and it is none
             return Response(status=204, headers={"Cache-Control": "no-store"})

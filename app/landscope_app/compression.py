@@ -1,4 +1,4 @@
-"""Gzip for what is text and long enough to gain by it."""
+"""Gzip for text and frames that are long enough to gain by it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ __all__ = ["compress"]
 
 _MIN_BYTES = 1024
 _TYPES = frozenset(
-    {"application/json", "application/javascript", "text/javascript", "text/css", "text/html", "image/svg+xml"}
+    {
+        "application/json",
+        "application/javascript",
+        "application/octet-stream",
+        "text/javascript",
+        "text/css",
+        "text/html",
+        "image/svg+xml",
+    }
 )
 
 
 def compress(server: Flask) -> None:
-    """Compress text answers of `server` for clients that accept it; those of static files once and for all."""
+    """Compress answers of `server` for clients that accept it; those of static files once and for all."""
 
     @server.after_request
     def shorten(response: Response) -> Response:
@@ -34,7 +42,8 @@ def compress(server: Flask) -> None:
         body = response.get_data()
         if len(body) < _MIN_BYTES:
             return response
-        static = response.mimetype != "application/json" and request.method == "GET"
+        made = response.mimetype in ("application/json", "application/octet-stream")
+        static = not made and request.method == "GET"
         response.set_data(_compressed(body) if static else gzip.compress(body, compresslevel=1, mtime=0))
         response.headers["Content-Encoding"] = "gzip"
         tag, _ = response.get_etag()

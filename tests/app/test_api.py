@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from dash import html
 
-from landscope.measurements import Measurement, Provenance, Slice2D
+from landscope.measurements import Measurement, Provenance, SeedBands, Slice2D
 from landscope.runs import RunWriter, open_run
 from landscope_app.api import WORKERS
+from landscope_app.frames import for_the_page
 from landscope_app.server import create_server
 
 
@@ -121,13 +122,27 @@ def test_since_goes_on_where_it_ended(client, ended):
     assert body(client.get(f"/api/v1/runs/{ended}/since/0?limit=-5"))["seq"] == 1
 
 
-def test_a_frame_is_its_bytes_for_ever(client, ended, root):
+def test_a_frame_is_what_was_measured_for_ever_in_single_precision(client, ended, root):
     response = client.get(f"/api/v1/runs/{ended}/frames/5.bin")
     assert response.status_code == 200
     assert response.mimetype == "application/octet-stream"
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    assert response.data == open_run(ended, root).frame_bytes(5)
-    np.testing.assert_array_equal(Measurement.from_bytes(response.data).loss, np.arange(9.0).reshape(3, 3))
+    sent, kept = Measurement.from_bytes(response.data), open_run(ended, root).measurement("slice/random")
+    np.testing.assert_array_equal(sent.loss, np.arange(9.0).reshape(3, 3))
+    assert sent.loss.dtype == np.float32
+    assert (sent.axes, sent.provenance) == (kept.axes, kept.provenance)
+
+
+def test_a_number_beyond_single_precision_stays_a_number():
+    def sent(*losses):
+        drawn = SeedBands(
+            provenance=Provenance(method="test"), quantity="loss", steps=np.arange(2), values=np.array([losses])
+        )
+        return Measurement.from_bytes(for_the_page(drawn.to_bytes())).values[0]
+
+    np.testing.assert_array_equal(sent(1e300, 1.0), [1e300, 1.0])
+    np.testing.assert_array_equal(sent(np.inf, np.nan), np.array([np.inf, np.nan], dtype=np.float32))
+    assert sent(1.0, np.nan).dtype == np.float32
 
 
 def test_a_frame_that_is_no_longer_kept_is_nothing_and_no_error(client, ended):
