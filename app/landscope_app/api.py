@@ -118,7 +118,7 @@ def get_since(run_id: str, seq: int) -> Response:
 
 @api.get("/runs/<run_id>/frames/<int:seq>.bin")
 def get_frame(run_id: str, seq: int) -> Response:
-    """A measurement as its file, in single precision; 204 where it is kept no more, as long runs keep a part of theirs."""
+    """A measurement in single precision; 204 where it is kept no more, as long runs keep a part of theirs."""
     run = _run(run_id)
     try:
         data = for_the_page(run.frame_bytes(_number(seq)))
