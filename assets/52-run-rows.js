@@ -129,7 +129,8 @@ landscope.runRows = (() => {
       if (act) made.addEventListener("click", act);
       return made;
     };
-    const made = element("form", { className: "row" }, [own, words, button("Save", null, "submit"), button("Cancel", cancel)]);
+    const buttons = [button("Save", null, "submit"), button("Cancel", cancel)];
+    const made = element("form", { className: "row" }, [own, words, ...buttons]);
     made.addEventListener("submit", (event) => {
       event.preventDefault();
       const list = own.value.split(",").map((tag) => tag.trim());

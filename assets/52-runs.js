@@ -89,7 +89,8 @@ landscope.runs = (() => {
   };
   const compared = (a, b) => {
     const numbers = [Number(a), Number(b)];
-    return numbers.some(Number.isNaN) ? String(a).localeCompare(String(b), "en", { numeric: true }) : numbers[0] - numbers[1];
+    if (!numbers.some(Number.isNaN)) return numbers[0] - numbers[1];
+    return String(a).localeCompare(String(b), "en", { numeric: true });
   };
   // What has no value comes last, whichever way round.
   const sorted = (shown) =>
@@ -160,7 +161,8 @@ landscope.runs = (() => {
     setText(find("#runs-note"), listed.length ? (wish.q ? `${shown} of ${all}` : all) : "");
   };
   const compareButton = () => {
-    if (listed.length) [...ticked].filter((id) => !listed.some((run) => run.id === id)).forEach((id) => ticked.delete(id));
+    const gone = [...ticked].filter((id) => !listed.some((run) => run.id === id));
+    if (listed.length) gone.forEach((id) => ticked.delete(id));
     const button = find("#runs-compare"),
       fits = ticked.size >= 2 && ticked.size <= landscope.compare.MOST;
     button.disabled = !fits;

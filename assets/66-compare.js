@@ -92,7 +92,6 @@ landscope.compare = (() => {
     data = null;
     read();
     setText(find("#compare-note"), "");
-    document.title = "Compare · Landscope";
     landscope.emit("compare", null);
     ask();
   };

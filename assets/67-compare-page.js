@@ -113,7 +113,9 @@ landscope.comparePage = (() => {
       panel.drawn = query;
     } catch (error) {
       cover(name, `It cannot be drawn: ${error.message}`);
-      panel.drawn = query;
+      panel.drawn = ""; // it is tried again with the next answer
+      panel.busy = false;
+      return;
     }
     panel.busy = false;
     if (name === "curves") cursor();
@@ -129,16 +131,18 @@ landscope.comparePage = (() => {
     const shapes = axes
       .filter(() => step > 0 || state.x === "linear")
       .map((axis) => axis.slice(5))
-      .map((tail) => ({ type: "line", xref: `x${tail}`, yref: `y${tail} domain`, x0: step, x1: step, y0: 0, y1: 1, line }));
+      .map((tail) => ({ xref: `x${tail}`, yref: `y${tail} domain` }))
+      .map((place) => ({ type: "line", ...place, x0: step, x1: step, y0: 0, y1: 1, line }));
     Plotly.relayout(graph, { shapes });
   };
 
   // Choices
+  const NAMES = { plane: "Plane", first: "Which landscape", second: "Less which landscape" };
   const fill = (name, options, value) => {
     const place = find(`[data-select="${name}"]`);
     let select = place.firstElementChild;
     if (!select) {
-      select = element("select", { className: "select", "aria-label": name });
+      select = element("select", { className: "select", "aria-label": NAMES[name] });
       select.addEventListener("change", () => compare.set({ [name]: select.value }));
       place.append(select);
     }

@@ -21,7 +21,8 @@
       if (link.getAttribute("href") === location.pathname) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     });
-    document.title = { run: `${run} · Landscope`, recipes: "Recipes · Landscope" }[page] || "Landscope";
+    const place = { run, recipes: "Recipes", compare: "Compare" }[page];
+    document.title = place ? `${place} · Landscope` : "Landscope";
     controls();
     landscope.live.follow(view.state.run);
   };

@@ -35,6 +35,7 @@ FLOOR = 1e-5
 """Of the largest density: what is below is drawn there."""
 _COLUMNS = 4  # more cells than that stand in rows of three
 _ACROSS, _UP = 0.07, 0.16  # between cells, of the whole
+_FINE = 32  # intervals drawn along each axis of a plane, which is a small picture here
 _WIDE = 20.0  # a positive quantity that spans such a factor has a logarithmic axis
 
 
@@ -119,7 +120,7 @@ def planes_figure(
     if span is None and show == "loss":
         found = [each for each in (plane.span() for plane in planes.values()) if each is not None]
         span = (min(low for low, _ in found), max(high for _, high in found)) if found else None
-    drawn = [landscape_figure(plane, colours, show=show, span=span) for plane in planes.values()]
+    drawn = [landscape_figure(plane, colours, show=show, span=span, fine=_FINE) for plane in planes.values()]
     figure = beside(drawn, [_told(label, plane) for label, plane in planes.items()], colours)
     units = []
     for axis, sign in enumerate("αβ"):  # said once, as names of units are longer than the axes

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from landscope.figures.arrows import descent_trace
-from landscope.figures.reliefs import Relief, escaped, not_finite, relief_of
+from landscope.figures.reliefs import FINE, Relief, escaped, not_finite, relief_of
 from landscope.figures.scales import log_ticks, number
 from landscope.figures.theme import HEIGHT, Theme, template
 from landscope.measurements import CurvatureMap, Slice2D
@@ -39,6 +39,7 @@ def landscape_figure(
     style: str = "contour",
     show: str = "loss",
     span: tuple[float, float] | None = None,
+    fine: int = FINE,
 ) -> go.Figure:
     """A quantity over the plane, the training's path on it, its start and the present weights.
 
@@ -51,13 +52,14 @@ def landscape_figure(
         style: "contour" or "surface".
         show: "loss", "accuracy" or the name of a metric of the slice.
         span: Values between which the colours run; None for this slice's own.
+        fine: Intervals drawn along each axis, at least: fewer for a small picture.
 
     Raises:
         ValueError: if `style` is neither, or the slice has nothing called `show`.
     """
     if style not in ("contour", "surface"):
         raise ValueError(f'style must be "contour" or "surface", got {style!r}')
-    relief = relief_of(slice2d, show, span)
+    relief = relief_of(slice2d, show, span, fine)
     flat = style == "contour"
     layout = (plane_layout if flat else space_layout)(slice2d.axes, colours)
     figure = go.Figure((_contour if flat else _surface)(slice2d, relief, colours), layout)
