@@ -30,7 +30,8 @@ demo: $(VENV)/.runtime ## Train a recipe and open its live page (NAME=digits cho
 
 test: setup lint types contracts ## Set up everything, then check and test everything
 	$(PY) -m pytest $(SPREAD) -m "not browser"
-	$(PY) -m pytest tests/browser
+	$(PY) -m pytest tests/browser $(SPREAD) -m "not alone"
+	$(PY) -m pytest tests/browser -m alone
 
 setup: $(VENV)/.dev chrome ## Install Landscope, its development tools and a browser for the tests
 
@@ -48,7 +49,8 @@ unit: $(VENV)/.dev ## Test without a browser and without building the wheel
 	$(PY) -m pytest $(SPREAD) -m "not browser and not packaging"
 
 browser: setup ## Test the page in a real browser
-	$(PY) -m pytest tests/browser
+	$(PY) -m pytest tests/browser $(SPREAD) -m "not alone"
+	$(PY) -m pytest tests/browser -m alone
 
 packaging: $(VENV)/.dev ## Test the wheel in an empty environment, and the Dockerfile
 	$(PY) -m pytest -m packaging

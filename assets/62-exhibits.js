@@ -66,11 +66,12 @@ landscope.exhibits = (() => {
       if (panels.get(entry.name) !== entry) return; // another run's by now
       const { width, height, title: heading, ...layout } = figure.layout;
       const margin = { l: 58, r: 18, t: heading?.text ? 30 : 8, b: 38, ...layout.margin };
+      const legend = { ...layout.legend, font: { size: 10 }, itemwidth: 30 };
       const headed = heading?.text ? { title: { ...heading, font: { size: 11 } } } : {};
       await Plotly.react(
         entry.graph,
         figure.data,
-        { ...layout, ...headed, margin, autosize: true, uirevision: entry.name },
+        { ...layout, ...headed, legend, margin, autosize: true, uirevision: entry.name },
         config,
       );
       const words = wordsOf(entry.name);

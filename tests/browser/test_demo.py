@@ -15,7 +15,7 @@ from tests.browser.conftest import REPOSITORY, until
 from tests.browser.scene import turn_scene
 from tests.browser.test_page import filled
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.alone]
 
 
 @pytest.fixture
