@@ -3,6 +3,7 @@ landscope.api = (() => {
   const ROOT = "/api/v1";
   const PATIENCE_MS = 10000;
   const LONG_MS = 70000; // for what waits until torch is imported
+  const FILE_MS = 600000;
   const PATIENT = { patience: LONG_MS };
   class Failure extends Error {
     constructor(message, status) {
@@ -50,6 +51,8 @@ landscope.api = (() => {
       if (response.status === 204) throw new Failure(`frame ${seq} is no longer kept`, 404);
       return response.arrayBuffer();
     },
+    // What is to be kept, as a blob; a report takes as long as it has pictures.
+    file: async (id, name) => (await ask(`${run(id)}/${name}`, { patience: FILE_MS })).blob(),
     figure: (id, seq, theme) => json(`${run(id)}/frames/${seq}/figure?theme=${theme}`),
     recipeSettings: () => json("/recipes"),
     recipePicture: (name, theme) => json(`/recipes/${encodeURIComponent(name)}/picture?theme=${theme}`),

@@ -271,5 +271,6 @@ landscope.series = (() => {
         ? [...changed].some((other) => other.startsWith(name.slice(0, -1)))
         : changed.has(name) || changed.has(error),
     );
-  return { draw, readout, empty, uses, stepAxis };
+  const names = (view, measurement) => lines(view, measurement).map(({ name }) => name);
+  return { draw, readout, empty, uses, names, stepAxis };
 })();

@@ -104,7 +104,7 @@ landscope.panels = (() => {
     const frame = wanted(entry);
     const found = frame && frames.get(frame.seq);
     // While the wished frame is on its way the one before stays, unless it belongs to another plane or run.
-    if (found) entry.shown = { name: frame.name, run: run.data.id, found };
+    if (found) entry.shown = { name: frame.name, seq: frame.seq, run: run.data.id, found };
     else if (!frame || !entry.shown || entry.shown.name !== frame.name || entry.shown.run !== run.data.id)
       entry.shown = null;
     return entry.shown && entry.shown.found;

@@ -27,6 +27,8 @@ landscope.keyboard = (() => {
     "pin-b": () => landscope.timebar.pin("b"),
     unresult: () => landscope.result.close(),
     enlarge: (button) => landscope.enlarge.toggle(button.closest(".panel")),
+    export: (button) => landscope.exporting.open(button),
+    report: (button) => landscope.exporting.report(button),
     undock: () => landscope.dock.close(),
     theme: landscope.theme.toggle,
     lasso: () => landscope.points.toggle(),

@@ -37,7 +37,12 @@ landscope.exhibits = (() => {
       element("header", {}, [title]),
       summary,
       element("div", { className: "plot" }, [element("div", { className: "stage" }, [graph]), cover]),
-      element("div", { className: "code result-code" }, [code, copy, landscope.enlarge.button(name)]),
+      element("div", { className: "code result-code" }, [
+        code,
+        copy,
+        landscope.exporting.button(name),
+        landscope.enlarge.button(name),
+      ]),
     ]);
     const entry = { name, id, section, title, summary, graph, cover, code, drawn: "" };
     find(".panels").append(section);
@@ -75,7 +80,7 @@ landscope.exhibits = (() => {
         config,
       );
       const words = wordsOf(entry.name);
-      entry.drawn = key;
+      Object.assign(entry, { drawn: key, seq: frame.seq, step: frame.step, kind });
       setText(entry.code, code);
       entry.section.classList.toggle("panel-wide", WIDE.includes(kind));
       setText(entry.title, words.title || title || entry.name);
@@ -128,5 +133,6 @@ landscope.exhibits = (() => {
     if (changed.has("step")) refresh(!view.following());
   });
   landscope.on("theme", () => refresh(true));
-  return { all: () => [...panels.keys()] };
+  const of = (section) => [...panels.values()].find((entry) => entry.section === section);
+  return { all: () => [...panels.keys()], of };
 })();

@@ -32,7 +32,7 @@
       if (!changed || changed.has(key)) window.dash_clientside.set_props(id, { value: view.state[key] });
     });
 
-  const start = ({ panels: definitions, docks, steering, laboratory, recipes, lessons, readOnly }) => {
+  const start = ({ panels: definitions, docks, steering, laboratory, recipes, lessons, tables, readOnly }) => {
     landscope.checks.mount();
     landscope.planes.mount();
     landscope.panels.mount(definitions);
@@ -53,6 +53,7 @@
     landscope.recipes.mount(readOnly);
     landscope.lessons.mount(lessons);
     landscope.layout.mount(definitions);
+    landscope.exporting.mount(tables);
     landscope.keyboard.mount();
     landscope.theme.apply();
     landscope.on("route", route);

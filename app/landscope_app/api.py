@@ -42,7 +42,7 @@ from landscope_app.run_details import details
 from landscope_app.snippets import shown_path
 from landscope_app.steering import COMMANDS
 
-__all__ = ["READ_ONLY", "RECIPES", "ROOT", "WORKERS", "api"]
+__all__ = ["READ_ONLY", "RECIPES", "ROOT", "WORKERS", "api", "number_of", "run_of"]
 
 ROOT = "LANDSCOPE_ROOT"  # configuration of the Flask application: the folder of runs, a Path
 WORKERS = "LANDSCOPE_WORKERS"  # who measures finished runs: None for nobody
@@ -76,7 +76,7 @@ def get_details() -> Response:
 @api.get("/runs/<run_id>/head")
 def get_head(run_id: str) -> Response:
     """Where a run is now; 304 while nothing changed."""
-    run = _run(run_id)
+    run = run_of(run_id)
     head, workers = run.head(), current_app.config.get(WORKERS)
     worker = None if workers is None or head.status.live else workers.state(run.id)
     response = jsonify(
@@ -98,7 +98,7 @@ def get_head(run_id: str) -> Response:
 def get_since(run_id: str, seq: int) -> Response:
     """What a run gained after a number, in columns; numbers that are not finite are null."""
     limit = request.args.get("limit", default=20_000, type=int)
-    increment = _run(run_id).since(_number(seq), limit=min(max(limit, 1), _MAX_RECORDS))
+    increment = run_of(run_id).since(number_of(seq), limit=min(max(limit, 1), _MAX_RECORDS))
     response = jsonify(
         seq=increment.seq,
         more=increment.more,
@@ -119,9 +119,9 @@ def get_since(run_id: str, seq: int) -> Response:
 @api.get("/runs/<run_id>/frames/<int:seq>.bin")
 def get_frame(run_id: str, seq: int) -> Response:
     """A measurement in single precision; 204 where it is kept no more, as long runs keep a part of theirs."""
-    run = _run(run_id)
+    run = run_of(run_id)
     try:
-        data = for_the_page(run.frame_bytes(_number(seq)))
+        data = for_the_page(run.frame_bytes(number_of(seq)))
     except KeyError as error:
         if 0 < seq <= run.head().seq:  # which browsers would report as an error, and it is none
             return Response(status=204, headers={"Cache-Control": "no-store"})
@@ -137,9 +137,9 @@ def get_frame(run_id: str, seq: int) -> Response:
 @api.get("/runs/<run_id>/frames/<int:seq>/figure")
 def get_figure(run_id: str, seq: int) -> Response:
     """A measurement as its plotly figure, for pictures that no script of the page draws."""
-    run = _run(run_id)
+    run = run_of(run_id)
     try:
-        drawn = picture(run, shown_path(run.path), _number(seq), dark=request.args.get("theme") == "dark")
+        drawn = picture(run, shown_path(run.path), number_of(seq), dark=request.args.get("theme") == "dark")
     except (KeyError, TypeError) as error:
         abort(404, description=str(error.args[0]))
     response = Response(drawn, mimetype="application/json")
@@ -188,7 +188,7 @@ def get_cost(what: str) -> Response:
 @api.get("/runs/<run_id>/manifest")
 def get_manifest(run_id: str) -> Response:
     """What was trained, where, with what."""
-    return jsonify(asdict(_run(run_id).manifest))
+    return jsonify(asdict(run_of(run_id).manifest))
 
 
 @api.post("/runs/<run_id>/annotation")
@@ -200,7 +200,7 @@ def post_annotation(run_id: str) -> Response:
         said = Annotation(tuple(given["tags"]), given["note"])
     except (ValueError, TypeError, KeyError) as error:
         abort(400, description=f"annotation must have tags and a note: {error}")
-    write_annotation(_run(run_id).path, said)
+    write_annotation(run_of(run_id).path, said)
     return jsonify(asdict(said))
 
 
@@ -226,7 +226,7 @@ def post_command(run_id: str) -> Response:
     """Leave a command for a run's trainer."""
     _writable()
     kind, params = _command(request.get_json())
-    run, workers = _run(run_id), current_app.config.get(WORKERS)
+    run, workers = run_of(run_id), current_app.config.get(WORKERS)
     try:
         if kind in ("measure", "cancel") and workers is not None and not run.head().status.live:
             seq = send_command(run.path, kind, params)
@@ -307,7 +307,8 @@ def _root() -> Path:
     return root
 
 
-def _number(seq: int) -> int:
+def number_of(seq: int) -> int:
+    """A number of a run, as an address gives it."""
     if seq > _MAX_SEQ:
         abort(404, description=f"numbers in a run are at most {_MAX_SEQ}, got {seq}")
     return seq
@@ -330,7 +331,7 @@ def _step() -> int | None:
     text = request.args.get("step")
     if text is not None and not text.isdecimal():
         abort(400, description=f"step must be a number, got {text!r}")
-    return None if text is None else _number(int(text))
+    return None if text is None else number_of(int(text))
 
 
 def _wanted(answer: Callable[[list[str]], T]) -> T:
@@ -342,7 +343,8 @@ def _wanted(answer: Callable[[list[str]], T]) -> T:
         abort(400, description=str(error))
 
 
-def _run(run_id: str) -> Run:
+def run_of(run_id: str) -> Run:
+    """The run that an address names."""
     root = _root()
     return open_run(latest_id(root) if run_id == LATEST else run_id, root=root)
 

@@ -32,6 +32,7 @@ def compress(server: Flask) -> None:
             response.status_code != 200
             or response.mimetype not in _TYPES
             or "Content-Encoding" in response.headers
+            or "Content-Disposition" in response.headers  # files to keep, which are large, and handed on in pieces
             or request.method == "HEAD"
         ):
             return response

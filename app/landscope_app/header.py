@@ -76,6 +76,13 @@ def page_header() -> Component:
                 ],
                 className="group run-only",
             ),
+            html.Div(
+                [
+                    html.Span("", id="report-words", className="words", role="status"),
+                    action_button("report", "Report of this run, as one page to keep", "export"),
+                ],
+                className="group run-only",
+            ),
             action_button("theme", "Light or dark", "theme", "D"),
             html.Button(
                 icon("help"),

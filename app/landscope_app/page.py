@@ -20,6 +20,7 @@ from landscope_app.api import READ_ONLY, ROOT
 from landscope_app.compare_page import compare_page
 from landscope_app.controls import action_button, choice, code_block, cross_check_block
 from landscope_app.dock import TABS, dock
+from landscope_app.downloads import TABLE_KINDS
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, lesson_card, page_header
 from landscope_app.laboratory import ON_DEMAND, WORDS, on_demand_block, result_section
@@ -178,6 +179,7 @@ def drawing_data() -> dict[str, Any]:
         "scene": space_layout(("", ""), LIGHT)["scene"],
         "docks": [name for name, _ in TABS],
         "laboratory": WORDS,
+        "tables": TABLE_KINDS,
         "recipes": {entry.name: {"claim": entry.claim, "paper": entry.paper} for entry in CATALOGUE.values()},
         "lessons": {name: [vars(stop) for stop in stops] for name, stops in LESSONS.items()},
         "steering": {name: {"label": label, "words": words} for name, (label, words) in STEERING.items()},

@@ -60,6 +60,7 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
             html.Div(
                 [
                     html.P(" ", className="provenance", **{"data-provenance": name}),
+                    action_button("export", f"Export: {panel.title}", "export", quiet=True),
                     action_button("enlarge", f"Enlarge: {panel.title}", "enlarge", quiet=True),
                 ],
                 className="foot",

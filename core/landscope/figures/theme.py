@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,7 @@ def theme(dark: bool) -> Theme:
     return DARK if dark else LIGHT
 
 
+@cache
 def template(colours: Theme) -> go.layout.Template:
     """The plotly template of a theme: type of 11 to 13 px, thin axes, a quiet grid."""
     axis = {
