@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -33,35 +35,40 @@ def chart_figure(chart: Chart, colours: Theme) -> go.Figure:
         }
     )
     dashes = {label: DASHES[1 + index % 3] for index, label in enumerate(chart.expected)}
+    hues |= dict.fromkeys(chart.expected, colours.muted)
+    for label, low in chart.low.items():  # below all lines
+        figure.add_scatter(
+            **_band(label, chart.x[label], low, chart.high[label], blend(hues[label], colours.surface, 0.22))
+        )
     for index, label in enumerate(chart.labels):
-        theory = label in chart.expected
-        hue = colours.muted if theory else hues[label]
-        x, y = chart.x[label], chart.y[label]
-        if label in chart.low:
-            low, high = chart.low[label], chart.high[label]
-            known = np.isfinite(low) & np.isfinite(high)
-            figure.add_scatter(
-                x=np.concatenate([x[known], x[known][::-1]]),
-                y=np.concatenate([high[known], low[known][::-1]]),
-                mode="lines",
-                line={"width": 0},
-                fill="toself",
-                fillcolor=blend(hue, colours.surface, 0.22),
-                hoverinfo="skip",
-                showlegend=False,
-                legendgroup=label,
-                name=f"{label}, band",
-            )
+        x, hue = chart.x[label], hues[label]
         figure.add_scatter(
             x=x,
-            y=y,
-            mode="lines" if theory and len(x) > 1 else _MODES[chart.marks],
+            y=chart.y[label],
+            mode="lines" if label in chart.expected and len(x) > 1 else _MODES[chart.marks],
             line={"width": 1.6, "color": hue, "dash": dashes.get(label, "solid")},
             marker={"size": 6, "color": hue, "symbol": index % 8},
             legendgroup=label,
             name=label,
         )
     return figure
+
+
+def _band(label: str, x: np.ndarray, low: np.ndarray, high: np.ndarray, fill: str) -> dict[str, Any]:
+    """The area between two lines, where both are known."""
+    known = np.isfinite(low) & np.isfinite(high)
+    return {
+        "x": np.concatenate([x[known], x[known][::-1]]),
+        "y": np.concatenate([high[known], low[known][::-1]]),
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": fill,
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "legendgroup": label,
+        "name": f"{label}, band",
+    }
 
 
 def matrix_figure(matrix: Matrix, colours: Theme) -> go.Figure:

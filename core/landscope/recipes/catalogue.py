@@ -112,6 +112,14 @@ CATALOGUE: dict[str, Entry] = {
             'Regularization"',
             duration="2 minutes",
         ),
+        Entry(
+            name="harmonic",
+            summary="Modular addition read out by distances instead of products: no delay, small weights, circles.",
+            claim="Harmonic loss's weights are class centres and stay finite; it groks less and embeds in circles.",
+            paper='Baek et al. 2025, "Harmonic Loss Trains Interpretable AI Models"; with the cosine, "Rethinking the '
+            'Harmonic Loss via Non-Euclidean Distance Layers"',
+            duration="2 minutes",
+        ),
     )
 }
 

@@ -50,6 +50,13 @@ def test_a_chart_has_its_lines_bands_and_names(dark):
     assert drawn.layout.yaxis.title.text == "λ max (loss / parameter²)"
 
 
+def test_no_band_hides_a_line():
+    lines = {"a": np.array([1.0, 2.0]), "b": np.array([1.5, 2.5])}
+    low, high = ({label: values + edge for label, values in lines.items()} for edge in (-1, 1))
+    both = CHART.replaced(labels=("a", "b"), x=lines, y=lines, expected=(), low=low, high=high)
+    assert [trace.fill for trace in figure(both).data] == ["toself", "toself", None, None]
+
+
 def test_a_signed_matrix_has_zero_in_the_middle():
     (cells,) = figure(MATRIX).data
     assert (cells.zmin, cells.zmax) == (-1, 1)
