@@ -33,20 +33,26 @@ landscope.exhibits = (() => {
       element("span", { className: "button-text", text: "Copy" }),
     ]);
     copy.dataset.action = "copy";
+    const again = element("button", { type: "button", className: "button", hidden: "" }, [
+      element("span", { className: "icon icon-play", "aria-hidden": "true" }),
+      element("span", { className: "button-text", text: "Run this box" }),
+    ]);
     const section = element("section", { id, className: "panel exhibit", "aria-labelledby": `title-${id}` }, [
       element("header", {}, [title]),
       summary,
       element("div", { className: "plot" }, [element("div", { className: "stage" }, [graph]), cover]),
       element("div", { className: "code result-code" }, [
         code,
+        again,
         copy,
         landscope.exporting.button(name),
         landscope.enlarge.button(name),
       ]),
     ]);
-    const entry = { name, id, section, title, summary, graph, cover, code, drawn: "" };
+    const entry = { name, id, section, title, summary, graph, cover, code, again, box: null, drawn: "" };
     find(".panels").append(section);
     painter.add(id, graph, () => draw(entry));
+    again.addEventListener("click", () => rerun(entry));
     new ResizeObserver(() => entry.drawn && Plotly.Plots.resize(graph)).observe(graph);
     return entry;
   };
@@ -80,6 +86,10 @@ landscope.exhibits = (() => {
         config,
       );
       const words = wordsOf(entry.name);
+      if (!entry.drawn)
+        entry.graph.on("plotly_relayout", (change) => {
+          if (Object.keys(change).some((name) => name.includes("axis.range["))) boxed(entry);
+        });
       Object.assign(entry, { drawn: key, seq: frame.seq, step: frame.step, kind });
       setText(entry.code, code);
       entry.section.classList.toggle("panel-wide", WIDE.includes(kind));
@@ -90,6 +100,30 @@ landscope.exhibits = (() => {
     } catch (error) {
       setText(entry.cover, `It cannot be drawn: ${error.message}`);
       entry.cover.hidden = Boolean(entry.drawn);
+    }
+  };
+  // A box dragged in a picture whose edges stand for settings: the recipe can be run again for it.
+  const boxed = (entry) => {
+    const { xaxis, yaxis } = entry.graph._fullLayout || {};
+    entry.box = xaxis && yaxis ? [...xaxis.range, ...yaxis.range].map(Number) : null;
+    const { window: names } = wordsOf(entry.name);
+    entry.again.hidden = !(names && entry.box?.every(Number.isFinite)) || Boolean(landscope.controls.standing());
+  };
+  const rerun = async (entry) => {
+    const { recipe, config } = landscope.plan.manifest();
+    const { window: names } = wordsOf(entry.name);
+    const words = entry.again.querySelector(".button-text");
+    entry.again.disabled = true;
+    setText(words, "Starting …");
+    try {
+      const edges = Object.fromEntries(names.map((name, index) => [name, entry.box[index]]));
+      const { run: id } = await landscope.api.startRecipe(recipe, { ...config, ...edges });
+      if (run.data.id === owner) view.go(`/run/${encodeURIComponent(id)}`);
+    } catch (error) {
+      landscope.emit("refused", error.message);
+    } finally {
+      entry.again.disabled = false;
+      setText(words, "Run this box");
     }
   };
   const waiting = (entry) => {

@@ -42,7 +42,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., str])
     with Study("digits", Config(), root, total=3) as study:
         while study.step < 3:
             study.advance()
-            study.exhibit("zeta", chart("The first", study.step))
+            study.exhibit("zeta", chart("The first", study.step), window=("lr", "overhead", "seed", "steps"))
             study.exhibit("alpha", chart("The second", study.step))
     judged(study.path, lambda run: [claim(HOSTILE, "3 against 2", holds=True), claim("Or not.", "1", holds=False)])
     return serve(root)
@@ -64,6 +64,28 @@ def test_exhibits_are_panels_in_their_order_and_follow_the_step(gallery: str, vi
     page.keyboard.press("Escape")
     expect(page.locator("#exhibit-alpha")).not_to_have_class(re.compile("enlarged"))
     assert watcher.errors == []
+
+
+def test_a_dragged_box_is_run_again(gallery: str, visit: Callable[..., Any]) -> None:
+    page, _ = visit(f"{gallery}/run/latest")
+    until(page, "document.querySelector('#exhibit-zeta .graph').calcdata")
+    button = page.locator("#exhibit-zeta").get_by_role("button", name="Run this box")
+    expect(button).to_be_hidden()
+    box = page.locator("#exhibit-zeta .nsewdrag").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 0.25 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.75 * box["height"], steps=4)
+    page.mouse.up()
+    expect(button).to_be_visible()
+    asked: list[Any] = []
+    page.route("**/api/v1/recipes/digits", lambda route: (asked.append(route.request.post_data_json), route.abort()))
+    button.click()
+    expect(page.locator("#refusal")).to_contain_text("Not done")
+    settings = asked[0]["settings"]
+    assert settings["lr"] == pytest.approx(0.75, abs=0.1)  # of steps 0 to 3 on the horizontal axis
+    assert settings["overhead"] == pytest.approx(2.25, abs=0.1)
+    assert settings["seed"] < settings["steps"]
 
 
 def test_the_claim_stands_above_with_its_verdict(gallery: str, visit: Callable[..., Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -78,7 +78,9 @@ class Study:
         """The folder of the run."""
         return self._writer.path
 
-    def exhibit(self, name: str, measurement: Measurement, title: str = "", summary: str = "") -> None:
+    def exhibit(
+        self, name: str, measurement: Measurement, title: str = "", summary: str = "", window: Sequence[str] = ()
+    ) -> None:
         """Shows a measurement at the present step, in place of the earlier ones of that name.
 
         Args:
@@ -86,15 +88,15 @@ class Study:
             measurement: What `landscope.figures` can draw.
             title: What is to be seen; may be left out where the measurement has a title of its own.
             summary: One sentence on how to read it, likewise.
+            window: Settings that a box dragged in its picture stands for: left, right, bottom and top, in powers of
+                ten where an axis is logarithmic. The page offers to run the recipe again for that box.
         """
         if name not in self._shown:
             self._shown.add(name)
-            words = {
-                "name": name,
-                "title": title or getattr(measurement, "title", name),
-                "summary": summary or getattr(measurement, "summary", ""),
-            }
-            self._writer.event(self.step, "exhibit", words["title"], words)
+            heading = title or getattr(measurement, "title", name)
+            words = {"name": name, "title": heading, "summary": summary or getattr(measurement, "summary", "")}
+            box = {"window": list(window)} if window else {}
+            self._writer.event(self.step, "exhibit", heading, {**words, **box})
         self._writer.measurement(self.step, f"exhibit/{name}", measurement.at(self.step))
 
     def scalars(self, values: Mapping[str, float]) -> None:

@@ -79,13 +79,14 @@ def test_a_study_is_a_run_with_exhibits_and_a_verdict(tmp_path):
         while study.step < 3 and not study.stopped:
             study.scalars({"loss": 1 / (1 + study.step)})
             study.advance()
-            study.exhibit("losses", chart([1.0] * study.step))
+            study.exhibit("losses", chart([1.0] * study.step), window=("lr", "lr", "steps", "steps"))
     claims = judged(study.path, lambda run: [claim("It falls.", "…", holds=run.scalars("loss")[1][-1] < 0.5)])
     run = open_run(study.path)
     assert [one.outcome for one in claims] == ["reproduced"]
     assert run.manifest.config["lr"] == 0.1
     (exhibit,) = run.events("exhibit")
-    assert exhibit.data == {"name": "losses", "title": "Losses", "summary": "Lower is better."}
+    window = ["lr", "lr", "steps", "steps"]
+    assert exhibit.data == {"name": "losses", "title": "Losses", "summary": "Lower is better.", "window": window}
     assert [frame.step for frame in run.frames("exhibit/losses")] == [1, 2, 3]
     assert list(exhibited(run, "losses", Chart).y["one"]) == [1.0, 1.0, 1.0]
     with pytest.raises(TypeError, match="exhibit losses must be a Matrix, got a Chart"):
