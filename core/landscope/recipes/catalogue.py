@@ -69,6 +69,15 @@ CATALOGUE: dict[str, Entry] = {
             duration="1 minute",
         ),
         Entry(
+            name="imbalance",
+            summary="Rare classes: what gradient descent and Adam make of them, and the saddles they are left at.",
+            claim="Under gradient descent rare classes fall more slowly than under Adam; they are left at saddles.",
+            paper='Kunstner et al. 2024, "Heavy-Tailed Class Imbalance and Why Adam Outperforms Gradient Descent on '
+            'Language Models"; Rangwani et al. 2022, "Escaping Saddle Points for Effective Generalization on '
+            'Class-Imbalanced Data"',
+            duration="1 minute",
+        ),
+        Entry(
             name="sam",
             summary="SGD, SAM and SAF under label noise: how flat they end, how accurate, and how the two go together.",
             claim="SAM and SAF end in flatter minima that generalise better, most of all under label noise.",
