@@ -13,7 +13,14 @@ from landscope.dynamics.groups import by_group
 from landscope.dynamics.label_noise import label_noise
 from landscope.dynamics.learning_coefficient import calibrate_learning_coefficient, local_learning_coefficient
 from landscope.dynamics.lengths import Norms, norms
-from landscope.dynamics.loss_laws import annealing_areas, fit_annealing_law, fit_power_law, forecast, score_forecast
+from landscope.dynamics.loss_laws import (
+    annealing_areas,
+    fit_annealing_law,
+    fit_annealing_law_jointly,
+    fit_power_law,
+    forecast,
+    score_forecast,
+)
 from landscope.dynamics.output_changes import output_change, prediction_flips
 from landscope.dynamics.penalties import spectral_penalty, wasserstein_penalty
 from landscope.dynamics.probe_tasks import plasticity
@@ -55,6 +62,7 @@ __all__ = [
     "example_scores",
     "findings",
     "fit_annealing_law",
+    "fit_annealing_law_jointly",
     "fit_power_law",
     "forecast",
     "gap_change",

@@ -11,7 +11,7 @@ puts to the test.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -21,7 +21,14 @@ from scipy.optimize import minimize_scalar, nnls
 
 from landscope.measurements import Forecast, LossLaw, Provenance
 
-__all__ = ["annealing_areas", "fit_annealing_law", "fit_power_law", "forecast", "score_forecast"]
+__all__ = [
+    "annealing_areas",
+    "fit_annealing_law",
+    "fit_annealing_law_jointly",
+    "fit_power_law",
+    "forecast",
+    "score_forecast",
+]
 
 Array = NDArray[np.float64]
 
@@ -86,36 +93,52 @@ def fit_annealing_law(
     Raises:
         ValueError: as `fit_power_law`, and if rates end before the losses or are not rates.
     """
-    at, loss = _curve(steps, losses, skip)
-    eta = np.asarray(rates, dtype=np.float64)
-    forward, annealed = annealing_areas(eta, memory=memory)
-    last = int(at[-1])
-    if len(forward) < last:
-        raise ValueError(f"rates must reach step {last:,}, the last with a loss, got {len(forward):,} of them")
-    here = at.astype(np.int64) - 1
-    if forward[here[0]] == 0:
-        raise ValueError("rates must be positive before the first loss that is fitted; raise skip")
-    areas = _binned(at, forward[here]), _binned(at, annealed[here])
-    method = f"annealing law fitted to steps {int(at[0]):,} to {last:,}, memory {memory:g}"
-    fitted = _fit("annealing", method, _binned(at, at), _binned(at, loss), *areas, memory)
-    return fitted.replaced(rates=eta[:last].copy())
+    fitted = fit_annealing_law_jointly([(steps, losses, rates)], skip=skip, memory=memory)
+    return fitted.replaced(rates=np.array(rates, dtype=np.float64)[: int(np.asarray(steps)[-1])])
 
 
-def forecast(law: LossLaw, steps: int, rates: ArrayLike | None = None) -> Forecast:
-    """What a law says of the steps from the last one it was fitted to up to `steps`.
+def fit_annealing_law_jointly(
+    curves: Sequence[tuple[ArrayLike, ArrayLike, ArrayLike]], *, skip: float = 0.1, memory: float = 0.999
+) -> LossLaw:
+    """One annealing law for the loss curves of several runs that differ in their schedules alone.
+
+    A schedule that anneals and one that does not tell S1 from S2, which both rise along a single one.
+
+    Args:
+        curves: Steps (n,), losses (n,) and rates (T,) of each run, as of `fit_annealing_law`.
+        skip: Share of each run's steps that the law need not describe.
+        memory: lambda of the annealing area.
+
+    Raises:
+        ValueError: as `fit_annealing_law`, and without curves.
+    """
+    if not curves:
+        raise ValueError("a law needs curves to be fitted to, got none")
+    parts = [_areas(*curve, skip, memory) for curve in curves]
+    centres, means, forward, annealed = (np.concatenate(part) for part in zip(*parts, strict=True))
+    of = "" if len(curves) == 1 else f" of {len(curves)} runs"
+    last = max(int(np.asarray(steps)[-1]) for steps, *_ in curves)
+    method = f"annealing law fitted to steps {int(centres[0]):,} to {last:,}{of}, memory {memory:g}"
+    return _fit("annealing", method, centres, means, forward, annealed, memory)
+
+
+def forecast(law: LossLaw, steps: int, rates: ArrayLike | None = None, *, first: int | None = None) -> Forecast:
+    """What a law says of the steps from the last one it was fitted to up to `steps`, or of those of another run.
 
     Args:
         law: The fitted law.
         steps: The last step to forecast.
         rates: (T,) of the annealing law, the schedule up to there, drawn by hand or planned. It may differ from what
             was fitted to even before: then it tells of a run that never was.
+        first: The first step to tell of; the one after the last fitted by default. 1 for the whole of another run.
 
     Raises:
         ValueError: if there is nothing ahead, or a schedule is missing or too short.
     """
-    ahead = np.arange(law.last + 1, steps + 1)
-    if not len(ahead):
-        raise ValueError(f"steps must be beyond {law.last:,}, the last one fitted, got {steps:,}")
+    known = law.last if first is None else first - 1
+    ahead = np.arange(known + 1, steps + 1)
+    if not len(ahead) or known < 0:
+        raise ValueError(f"steps must be beyond {known:,}, the last one known, which is 0 or more, got {steps:,}")
     if law.law == "power-law":
         forward, annealed = ahead.astype(np.float64), np.zeros(len(ahead))
     else:
@@ -129,9 +152,9 @@ def forecast(law: LossLaw, steps: int, rates: ArrayLike | None = None) -> Foreca
     variance = np.einsum("ni,ij,nj->n", slopes, law.covariance, slopes) + (law.spread * expected) ** 2
     band = 2 * np.sqrt(variance)
     return Forecast(
-        provenance=replace(law.provenance, method=f"forecast of {law.law} from step {law.last:,}"),
+        provenance=replace(law.provenance, method=f"forecast of {law.law} from step {known:,}"),
         law=law.law,
-        made_at=law.last,
+        made_at=known,
         steps=ahead,
         expected=expected,
         low=expected - band,
@@ -180,6 +203,21 @@ def _curve(steps: ArrayLike, losses: ArrayLike, skip: float) -> tuple[Array, Arr
     if not (np.isfinite(loss) & (loss > 0)).all():
         raise ValueError("losses must be positive and finite; a curve that diverged follows no such law")
     return at, loss
+
+
+def _areas(
+    steps: ArrayLike, losses: ArrayLike, rates: ArrayLike, skip: float, memory: float
+) -> tuple[Array, Array, Array, Array]:
+    """Steps, losses, forward and annealing areas of a curve, in bins."""
+    at, loss = _curve(steps, losses, skip)
+    forward, annealed = annealing_areas(rates, memory=memory)
+    last = int(at[-1])
+    if len(forward) < last:
+        raise ValueError(f"rates must reach step {last:,}, the last with a loss, got {len(forward):,} of them")
+    here = at.astype(np.int64) - 1
+    if forward[here[0]] == 0:
+        raise ValueError("rates must be positive before the first loss that is fitted; raise skip")
+    return _binned(at, at), _binned(at, loss), _binned(at, forward[here]), _binned(at, annealed[here])
 
 
 def _binned(at: Array, values: Array) -> Array:

@@ -51,7 +51,7 @@ class LossLaw(Measurement):
     @property
     def last(self) -> int:
         """The last step it was fitted to."""
-        return int(np.ceil(self.steps[-1]))
+        return int(np.ceil(self.steps.max()))
 
     def scalars(self) -> dict[str, float]:
         """The constants."""

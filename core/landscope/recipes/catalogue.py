@@ -129,6 +129,14 @@ CATALOGUE: dict[str, Entry] = {
             'Harmonic Loss via Non-Euclidean Distance Layers"',
             duration="2 minutes",
         ),
+        Entry(
+            name="schedule",
+            summary="A small language model under three learning-rate schedules, and two theories of them.",
+            claim="A convex bound has the shape of the losses; a law of annealing foretells a schedule from others.",
+            paper='Schaipp et al. 2025, "The Surprising Agreement Between Convex Optimization Theory and Learning-Rate '
+            'Scheduling for Large Model Training"; Tissue et al. 2024, "Scaling Law with Learning Rate Annealing"',
+            duration="1 minute",
+        ),
     )
 }
 

@@ -5,6 +5,7 @@ from landscope.dynamics import (
     annealing_areas,
     cosine_schedule,
     fit_annealing_law,
+    fit_annealing_law_jointly,
     fit_power_law,
     forecast,
     schedule_bound,
@@ -71,6 +72,23 @@ def test_annealing_law_fitted_to_one_schedule_forecasts_another():
     np.testing.assert_allclose(told.expected, expected[1991:], rtol=1e-4)
     assert told.error < 1e-4
     assert told.steps[0] == made.last + 1
+
+
+def test_two_schedules_tell_the_annealing_from_the_forward_area():
+    steps = np.arange(1, 401)
+    rates = np.stack([np.full(400, 0.1), 0.1 * cosine_schedule(400)])
+    curves = []
+    for rate in rates:
+        forward, annealed = annealing_areas(rate, memory=0.95)
+        curves.append((steps, 1.5 + 0.8 * forward**-0.4 - 0.3 * annealed, rate))
+    law = fit_annealing_law_jointly(curves, memory=0.95)
+    found = [law.floor, law.scale, law.exponent, law.annealing]
+    np.testing.assert_allclose(found, [1.5, 0.8, 0.4, 0.3], rtol=0.02)
+    assert "to 400 of 2 runs" in law.provenance.method
+    alone = fit_annealing_law(*curves[1], memory=0.95)
+    np.testing.assert_array_equal(alone.fitted, fit_annealing_law_jointly(curves[1:], memory=0.95).fitted)
+    with pytest.raises(ValueError, match="needs curves"):
+        fit_annealing_law_jointly([])
 
 
 def test_a_forecast_is_scored_by_what_comes():
