@@ -88,7 +88,7 @@ def train(config: Config, runs: Path) -> Path:
         moments = set(np.linspace(1, config.steps, _MOMENTS).astype(int).tolist())
         while study.step < config.steps and not study.stopped:
             chosen = torch.randperm(len(images), generator=generator)[: config.batch]
-            views = torch.cat([augmented(images[chosen], generator, noise=config.noise) for _ in range(2)])
+            views = torch.cat([augmented(images[chosen], generator, noise=config.noise) for _ in range(2)]).to(device())
             optimizer.zero_grad()
             # Times the temperature, so that pairs pull equally hard at each.
             (contrastive_losses(encoders(views), temperatures) * temperatures).sum().backward()
@@ -97,7 +97,8 @@ def train(config: Config, runs: Path) -> Path:
             if study.step in moments:
                 seen[study.step] = _spectra(encoders, clean)
                 if study.due():
-                    for name, chart in _contrastive(temperatures.tolist(), seen, encoders(clean), classes).items():
+                    units = encoders(clean).detach().cpu()
+                    for name, chart in _contrastive(temperatures.tolist(), seen, units, classes).items():
                         study.exhibit(name, chart)
     return study.path
 
@@ -216,7 +217,7 @@ def _contrastive(
     """SimCLR's eigenvalues so far, their number, and how temperature places the embeddings."""
     steps, spectra = np.array(list(seen)), np.array(list(seen.values()))
     asked = _FACTORS.index(1.0)
-    placed = [contrast_of(each.detach(), "embedding", classes.numpy()) for each in units]
+    placed = [contrast_of(each, "embedding", classes.numpy()) for each in units]
     measures = {_UNIFORMITY: "uniformity", _TOLERANCE: "tolerance", _NEIGHBOURS: "knn_accuracy"}
     ranks = [[participation_ratio(values) for values in spectra[:, k]] for k in range(len(temperatures))]
     return {
