@@ -15,6 +15,7 @@ from types import FrameType
 from urllib.parse import urlsplit, urlunsplit
 
 from landscope.runs import list_runs
+from landscope_app.defaults import has_display
 from landscope_app.server import bind
 
 __all__ = ["attend"]
@@ -69,7 +70,7 @@ def attend(
         if run is not None:
             page = _page_of(server.url, run)
             print(f"Watching {page}", flush=True)
-            if open_browser and _has_display():
+            if open_browser and has_display():
                 webbrowser.open(page)
         status = trainer.wait()
         if run is None and status:
@@ -117,9 +118,3 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _page_of(url: str, run: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/run/{run}"))
-
-
-def _has_display() -> bool:
-    if "SSH_CONNECTION" in os.environ:
-        return False
-    return sys.platform in ("darwin", "win32") or any(name in os.environ for name in ("DISPLAY", "WAYLAND_DISPLAY"))

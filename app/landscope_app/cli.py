@@ -13,8 +13,8 @@ from pathlib import Path
 import landscope
 from landscope.recipes.catalogue import CATALOGUE, FLAGSHIP
 from landscope_app import exporting
-from landscope_app.attendance import attend
-from landscope_app.server import DEFAULT_HOST, DEFAULT_PORT, serve
+from landscope_app.defaults import DEFAULT_HOST, DEFAULT_PORT
+from landscope_app.doctor import examine
 
 __all__ = ["main"]
 
@@ -28,7 +28,11 @@ Watch the loss landscape, curvature, kernel and features of a PyTorch network wh
                                measures what was kept of a finished run, or bare checkpoints
   landscope export latest --report run.html
                                a run as one page that stands alone, or its figures and numbers as files
+  landscope doctor             what works here, what would not, and what to do about it
 """
+
+
+# What shows the page is imported by those commands that do, so that `doctor` can say where that fails.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demo(chosen: argparse.Namespace, settings: Sequence[str]) -> int:
+    from landscope_app.attendance import attend
+
     if chosen.list or chosen.name is None:
         print(_recipes())
     if chosen.list:
@@ -60,6 +66,8 @@ def _demo(chosen: argparse.Namespace, settings: Sequence[str]) -> int:
 
 
 def _run(chosen: argparse.Namespace, _: Sequence[str]) -> int:
+    from landscope_app.attendance import attend
+
     if not chosen.file.is_file():
         raise ValueError(f"there is no file {chosen.file}")
     serving = {**_serving(chosen), "trust": [*chosen.trust, chosen.file]}
@@ -80,7 +88,13 @@ def _export(chosen: argparse.Namespace, _: Sequence[str]) -> int:
     return exporting.export_run(chosen)
 
 
+def _doctor(chosen: argparse.Namespace, _: Sequence[str]) -> int:
+    return examine(chosen.runs)
+
+
 def _ui(chosen: argparse.Namespace, _: Sequence[str]) -> int:
+    from landscope_app.server import serve
+
     serving = _serving(chosen)
     serving.pop("open_browser")
     try:
@@ -187,9 +201,17 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     exporting.add_options(export)
     export.set_defaults(action=_export)
 
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what works here",
+        description="Says what works here, what would not, and what to do about it; ends with 1 if anything is broken.",
+    )
+    doctor.add_argument("--runs", type=Path, default=_default_runs(), help="folder of runs (default: %(default)s)")
+    doctor.set_defaults(action=_doctor)
+
     measure = commands.add_parser("measure", add_help=False, help="measure a finished run, or bare checkpoints")
     measure.set_defaults(action=_measure)
-    return parser, {"demo": demo, "run": run, "ui": ui, "export": export, "measure": measure}
+    return parser, {"demo": demo, "run": run, "ui": ui, "export": export, "doctor": doctor, "measure": measure}
 
 
 def _default_runs() -> Path:

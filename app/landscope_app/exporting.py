@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from landscope.formats import export, series_to_csv, to_archive
-from landscope.measurements import Measurement
-from landscope.reports import report
-from landscope.runs import Run, latest_id, open_run
+if TYPE_CHECKING:
+    from landscope.measurements import Measurement
+    from landscope.runs import Run
+
 
 __all__ = ["DESCRIPTION", "add_options", "export_run"]
 
@@ -45,6 +46,10 @@ def export_run(chosen: argparse.Namespace) -> int:
     """
     if not (chosen.report or chosen.figure or chosen.data or chosen.csv):
         raise ValueError("nothing was asked for; add one or more of --report, --figure, --data, --csv")
+    # Here, as the command has other things to do than this.
+    from landscope.formats import export, series_to_csv, to_archive
+    from landscope.reports import report
+
     run = _named(chosen.run, chosen.runs)
     if chosen.report:
         _told(report(run, chosen.report, progress=_progress))
@@ -65,6 +70,8 @@ def export_run(chosen: argparse.Namespace) -> int:
 
 
 def _named(name: str, root: Path) -> Run:
+    from landscope.runs import latest_id, open_run
+
     if name == "latest":
         return open_run(latest_id(root), root=root)
     return open_run(Path(name)) if Path(name).is_dir() else open_run(name, root=root)

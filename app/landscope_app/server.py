@@ -19,6 +19,7 @@ from waitress import wasyncore
 
 from landscope_app.api import READ_ONLY, RECIPES, ROOT, WORKERS, api
 from landscope_app.compression import compress
+from landscope_app.defaults import DEFAULT_HOST, DEFAULT_PORT
 from landscope_app.page import build_page
 from landscope_app.security import HEALTH, MAX_BODY_BYTES, is_loopback, secure
 from landscope_app.starting import Recipes
@@ -28,8 +29,6 @@ __all__ = ["Server", "assets_folder", "bind", "create_server", "serve"]
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8050
 _PORTS_TRIED = 50
 _THREADS = 8
 _CLOSE_LIMIT_S = 6.0
