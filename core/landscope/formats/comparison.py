@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RegularGridInterpolator, make_interp_spline
 
 from landscope.measurements.landscape import Slice
 
@@ -80,6 +79,9 @@ def compare(first: Slice, second: Slice) -> Comparison:
 
 def _read_off(flat: Slice, points: list[_Array]) -> tuple[_Array, str]:
     """The losses of a slice at a grid of points within its own, and how they were found."""
+    # Here, as it takes half a second to import, and a server that only hands measurements on compares none.
+    from scipy.interpolate import RegularGridInterpolator, make_interp_spline
+
     axes, loss = flat.coordinates(), np.asarray(flat.loss, dtype=np.float64)
     nearest = [np.abs(own[:, None] - along).argmin(axis=0) for own, along in zip(axes, points, strict=True)]
     if all(_same(own[near], along, own) for own, near, along in zip(axes, nearest, points, strict=True)):
