@@ -12,13 +12,40 @@ from hypothesis.extra import numpy as npst
 from safetensors.numpy import save
 
 from landscope import measurements
-from landscope.measurements import NTK, Measurement, Provenance, Sharpness, Slice2D, Snapshot, SpectralDensity, Trace
+from landscope.measurements import (
+    NTK,
+    Chart,
+    Matrix,
+    Measurement,
+    Provenance,
+    Sharpness,
+    Slice2D,
+    SliceSet,
+    Snapshot,
+    SpectralDensity,
+    Trace,
+)
 from landscope.measurements.base import not_stored
 
 KINDS = sorted(
     (cls for cls in vars(measurements).values() if isinstance(cls, type) and issubclass(cls, Measurement) and cls.kind),
     key=lambda cls: cls.kind,
 )
+SHAPED = {
+    "names",
+    "alpha",
+    "beta",
+    "loss",
+    "centre_losses",
+    "rows",
+    "columns",
+    "values",
+    "labels",
+    "x",
+    "y",
+    "low",
+    "high",
+}
 NUMBERS = st.floats(width=64)
 ARRAYS = st.one_of(
     npst.arrays(st.sampled_from([np.float64, np.float32]), npst.array_shapes(min_dims=0, max_dims=3, min_side=0)),
@@ -38,13 +65,38 @@ BY_TYPE = {
     "tuple[str, str]": st.tuples(TEXT, TEXT),
     "tuple[str, ...]": st.lists(TEXT, max_size=4).map(tuple),
     "tuple[tuple[str, ...], ...]": st.lists(st.lists(TEXT, max_size=3).map(tuple), max_size=3).map(tuple),
+    "Literal['lines', 'points', 'both']": st.sampled_from(["lines", "points", "both"]),
     "dict[str, np.ndarray]": st.dictionaries(TEXT, ARRAYS, max_size=3),
     "tuple[float, ...]": st.lists(NUMBERS, max_size=4).map(tuple),
     "tuple[int, ...]": st.lists(st.integers(0, 10**12), max_size=4).map(tuple),
 }
 
 
+def fitting(draw, *shapes):
+    """Arrays of numbers of these shapes."""
+    return [draw(npst.arrays(np.float64, shape)) for shape in shapes]
+
+
+@st.composite
+def shaped(draw, cls):
+    """The fields of kinds that check their shapes, such that these fit one another."""
+    names = draw(st.lists(TEXT, max_size=3, unique=True).map(tuple))
+    k, a, b = len(names), draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    if cls is SliceSet:
+        fields = ("alpha", "beta", "loss", "centre_losses")
+        return {"names": names, **dict(zip(fields, fitting(draw, a, b, (k, a, b), k), strict=True))}
+    if cls is Matrix:
+        columns = draw(st.lists(TEXT, max_size=3).map(tuple))
+        return {"rows": names, "columns": columns, "values": fitting(draw, (k, len(columns)))[0]}
+    lines = {part: dict(zip(names, fitting(draw, *[a] * k), strict=True)) for part in ("x", "y", "low", "high")}
+    return {"labels": names, **lines}
+
+
 def of(cls):
+    if cls in (Chart, Matrix, SliceSet):
+        plain = [field for field in dataclasses.fields(cls) if field.name not in SHAPED]
+        others = {f.name: BY_TYPE[f.type] for f in plain if f.name != "provenance"}
+        return st.builds(lambda fitted, **rest: cls(**fitted, **rest), shaped(cls), provenance=of(Provenance), **others)
     if cls is Provenance:
         return st.builds(cls, **{field.name: BY_TYPE[field.type] for field in dataclasses.fields(cls)})
     return st.builds(
