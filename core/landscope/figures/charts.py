@@ -36,10 +36,9 @@ def chart_figure(chart: Chart, colours: Theme) -> go.Figure:
     )
     dashes = {label: DASHES[1 + index % 3] for index, label in enumerate(chart.expected)}
     hues |= dict.fromkeys(chart.expected, colours.muted)
-    for label, low in chart.low.items():  # below all lines
-        figure.add_scatter(
-            **_band(label, chart.x[label], low, chart.high[label], blend(hues[label], colours.surface, 0.22))
-        )
+    for label in filter(chart.low.__contains__, chart.labels):  # below all lines
+        fill = blend(hues[label], colours.surface, 0.22)
+        figure.add_scatter(**_band(label, chart.x[label], chart.low[label], chart.high[label], fill))
     for index, label in enumerate(chart.labels):
         x, hue = chart.x[label], hues[label]
         figure.add_scatter(
@@ -84,7 +83,12 @@ def matrix_figure(matrix: Matrix, colours: Theme) -> go.Figure:
         layout={
             "template": template(colours),
             "xaxis": {"title": {"text": matrix.column_name}, "type": "category"},
-            "yaxis": {"title": {"text": matrix.row_name}, "type": "category", "autorange": "reversed"},
+            "yaxis": {
+                "title": {"text": matrix.row_name},
+                "type": "category",
+                "autorange": "reversed",
+                "automargin": True,
+            },
         }
     )
     figure.add_heatmap(

@@ -57,6 +57,10 @@ def test_no_band_hides_a_line():
     assert [trace.fill for trace in figure(both).data] == ["toself", "toself", None, None]
 
 
+def test_a_matrix_makes_room_for_the_names_of_its_rows():
+    assert figure(MATRIX).layout.yaxis.automargin
+
+
 def test_a_signed_matrix_has_zero_in_the_middle():
     (cells,) = figure(MATRIX).data
     assert (cells.zmin, cells.zmax) == (-1, 1)
