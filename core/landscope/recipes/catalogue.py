@@ -135,6 +135,14 @@ CATALOGUE: dict[str, Entry] = {
             claim="A convex bound has the shape of the losses; a law of annealing foretells a schedule from others.",
             paper='Schaipp et al. 2025, "The Surprising Agreement Between Convex Optimization Theory and Learning-Rate '
             'Scheduling for Large Model Training"; Tissue et al. 2024, "Scaling Law with Learning Rate Annealing"',
+        ),
+        Entry(
+            name="width",
+            summary="Networks of growing width: who learns features, and whose learning rate stays the best.",
+            claim="In the maximal-update parametrisation features, sharpness and the best learning rate do not depend "
+            "on the width; in the NTK one wide networks become their kernel.",
+            paper='Yang and Hu 2021, "Feature Learning in Infinite-Width Neural Networks"; Noci et al. 2024, "Why do '
+            'Learning Rates Transfer?"; Jacot et al. 2018, "Neural Tangent Kernel"',
             duration="1 minute",
         ),
     )
