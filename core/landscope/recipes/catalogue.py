@@ -135,6 +135,7 @@ CATALOGUE: dict[str, Entry] = {
             claim="A convex bound has the shape of the losses; a law of annealing foretells a schedule from others.",
             paper='Schaipp et al. 2025, "The Surprising Agreement Between Convex Optimization Theory and Learning-Rate '
             'Scheduling for Large Model Training"; Tissue et al. 2024, "Scaling Law with Learning Rate Annealing"',
+            duration="1 minute",
         ),
         Entry(
             name="width",
