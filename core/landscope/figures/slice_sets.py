@@ -18,7 +18,7 @@ COLUMNS = 4
 """Pictures in a row, at most."""
 
 _FINE = 32  # intervals drawn along each axis of a picture
-_BETWEEN = 0.04  # of the width, between two pictures
+_BETWEEN = 0.05  # of the width, between two pictures
 _ABOVE = 0.16  # of the height, for the names above each row and the axis of the row above it
 
 
@@ -84,7 +84,7 @@ def _layout(slices: SliceSet, colours: Theme) -> dict[str, Any]:
         }
         layout[f"yaxis{_tail(index)}"] = {
             **plane["yaxis"],
-            "title": {"text": "β"},
+            "title": {"text": "β" if column == 0 else ""},
             "range": [float(slices.beta[0]), float(slices.beta[-1])],
             "domain": [max(top - height, 0.0), top],
             "anchor": f"x{_tail(index)}",

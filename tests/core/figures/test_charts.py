@@ -62,7 +62,9 @@ def test_a_matrix_makes_room_for_the_names_of_its_rows():
 
 
 def test_a_signed_matrix_has_zero_in_the_middle():
-    (cells,) = figure(MATRIX).data
+    drawn = figure(MATRIX)
+    (cells,) = drawn.data
+    assert drawn.layout.yaxis.automargin
     assert (cells.zmin, cells.zmax) == (-1, 1)
     assert list(cells.x) == ["a", "b", "c"]
     assert MATRIX.span() == (-0.5, 1.0)

@@ -104,7 +104,7 @@ def test_all_are_trained_measured_and_compared(tmp_path):
     slices, table = run.measurement("exhibit/slices"), run.measurement("exhibit/correlations")
     assert isinstance(slices, SliceSet)
     assert slices.names == OPTIMISERS
-    assert table.columns == ("all", "0% noise", "60% noise")
+    assert table.columns == ("all", "0% noise", "60% noise", "one noise, one optimiser")
     assert np.nanmax(np.abs(table.values)) <= 1
     assert run.measurement("exhibit/measures").x["SAF"].shape == (4,)
     start = run.measurement("exhibit/accuracy", step=1)
@@ -126,14 +126,14 @@ def outcomes(tmp_path, gain, flatness, correlations):
             study.exhibit(name, lines(name, "", ("noise", name), measured, bands=bands))
         table = Matrix(
             provenance=Provenance(method="by hand"), title="", summary="", row_name="", column_name="", value_name="",
-            rows=("SAM",), columns=("all", "a", "b", "c"), values=np.array([correlations]), signed=True,
+            rows=("SAM",), columns=("all", "a", "b", "c", "one"), values=np.array([correlations]), signed=True,
         )  # fmt: skip
         study.exhibit("correlations", table)
     return [one.outcome for one in judge(open_run(study.path))]
 
 
 def test_the_judge_goes_by_the_numbers(tmp_path):
-    assert outcomes(tmp_path / "a", [0, 0.05, 0.05], [-0.1] * 3, [0.8, 0, 0.5, 0.4]) == ["reproduced"] * 5
-    assert outcomes(tmp_path / "b", [0.05, 0.01, 0.01], [-0.01] * 3, [0.2, 0.9, 0.2, -0.1]) == ["not here"] * 5
-    mixed = outcomes(tmp_path / "c", [0, 0.05, 0.01], [-0.1, -0.1, 0.1], [0.4, 0, 0.1, 0.35])
-    assert mixed == ["partly", "partly", "partly", "partly", "reproduced"]
+    assert outcomes(tmp_path / "a", [0, 0.05, 0.05], [-0.1] * 3, [0.8, 0, 0.5, 0.4, 0.3]) == ["reproduced"] * 5
+    assert outcomes(tmp_path / "b", [0.05, 0.01, 0.01], [-0.01] * 3, [0.2, 0.9, 0.2, -0.1, 0.2]) == ["not here"] * 5
+    mixed = outcomes(tmp_path / "c", [0, 0.05, 0.01], [-0.1, -0.1, 0.1], [0.4, 0, 0.1, 0.35, 0.3])
+    assert mixed == ["partly"] * 5
