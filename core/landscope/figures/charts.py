@@ -82,20 +82,12 @@ def matrix_figure(matrix: Matrix, colours: Theme) -> go.Figure:
     figure = go.Figure(
         layout={
             "template": template(colours),
-<<<<<<< HEAD
-            "xaxis": {"title": {"text": matrix.column_name}, "type": "category"},
-=======
             "xaxis": {"title": {"text": matrix.column_name}, "type": "category", "automargin": True},
->>>>>>> 33a6883 (Sharpness is held against the gap between seeds alone too; long names of rows have room)
             "yaxis": {
                 "title": {"text": matrix.row_name},
                 "type": "category",
                 "autorange": "reversed",
-<<<<<<< HEAD
-                "automargin": True,
-=======
                 "automargin": True,  # names may be long
->>>>>>> 33a6883 (Sharpness is held against the gap between seeds alone too; long names of rows have room)
             },
         }
     )
