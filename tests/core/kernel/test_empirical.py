@@ -317,3 +317,23 @@ def test_refuses_outputs_that_are_not_rows():
     pooled = Objective(nn.Linear(3, 2), lambda output, _: output.sum(), data, forward=lambda m, b: m(b[0]).mean(0))
     with pytest.raises(ValueError, match="output has 2 rows for 4 examples"):
         ntk(pooled)
+
+
+def test_outputs_that_are_zero_up_to_rounding_have_a_kernel():
+    torch.manual_seed(0)
+
+    class Centred(nn.Module):
+        """A network less itself, as it is at the start of a lazy training."""
+
+        def __init__(self):
+            super().__init__()
+            self.now = nn.Sequential(nn.Linear(3, 40), nn.Tanh(), nn.Linear(40, 1)).double()
+            self.start = copy.deepcopy(self.now).requires_grad_(False)
+
+        def forward(self, x):
+            return self.now(x) - torch.cat([self.start(row) for row in x.split(1)])
+
+    x = torch.randn(12, 3, dtype=torch.float64)
+    objective = Objective(Centred(), nn.MSELoss(), (x, torch.zeros(12, 1, dtype=torch.float64)))
+    assert objective.outputs().abs().max() < 1e-12
+    assert ntk(objective).gram.shape == (12, 12)
