@@ -12,7 +12,7 @@ from landscope.figures.scales import log_axis, number
 from landscope.figures.theme import Theme, template
 from landscope.measurements import TrainabilityMap
 
-__all__ = ["trainability_figure"]
+__all__ = ["trainability_colours", "trainability_figure"]
 
 _GAP = 0.2  # between the slowest convergence and the slowest divergence, of a scale from -1 to 1
 _SCALE = [
@@ -43,6 +43,14 @@ def trainability_figure(measured: TrainabilityMap, colours: Theme, *, style: str
     if style not in ("map", "dimension"):
         raise ValueError(f'style must be "map" or "dimension", got {style!r}')
     return _map(measured, colours) if style == "map" else _dimension(measured, colours)
+
+
+def trainability_colours(measured: TrainabilityMap) -> NDArray[np.uint8]:
+    """The colours of the map's points, (B, A, 3) red, green and blue: rows from the top of the second axis down."""
+    places, hexes = zip(*_SCALE, strict=True)
+    scale = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in hexes])
+    height = (_equalised(measured).T[::-1] + 1) / 2
+    return np.stack([np.interp(height, places, channel) for channel in scale.T], axis=-1).round().astype(np.uint8)
 
 
 def _map(measured: TrainabilityMap, colours: Theme) -> go.Figure:

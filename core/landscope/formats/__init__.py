@@ -11,6 +11,7 @@ from landscope.formats.legacy_vtk import to_vtk
 from landscope.formats.meshes import to_glb, to_stl
 from landscope.formats.original import read_directions, read_h5
 from landscope.formats.pictures import to_json, to_png, to_svg
+from landscope.formats.posters import to_poster
 from landscope.formats.tables import TABLES, series_to_csv, to_csv
 from landscope.formats.web_pages import to_html
 
@@ -33,6 +34,7 @@ __all__ = [
     "to_npz",
     "to_numpy",
     "to_png",
+    "to_poster",
     "to_stl",
     "to_svg",
     "to_vtk",

@@ -20,7 +20,13 @@ from landscope.landscape.normalisation import normalised
 from landscope.landscape.slices import cut, refine, slice1d, slice2d, slice3d, trajectory_cut, trajectory_slice
 from landscope.landscape.snapshots import Plane, plane_between, plane_through
 from landscope.landscape.symmetries import permutable_axes
-from landscope.landscape.trainability import Axis, trainability_map, trainability_maps, trainability_zoom
+from landscope.landscape.trainability import (
+    Axis,
+    around_boundary,
+    trainability_map,
+    trainability_maps,
+    trainability_zoom,
+)
 from landscope.landscape.trajectories import PathProjection, project_path, trajectory_plane
 from landscope.measurements.diagrams import TopologyComparison, compare_topology
 from landscope.measurements.differences import roughness
@@ -40,6 +46,7 @@ __all__ = [
     "adversarial_direction",
     "adversarial_plane",
     "aligned",
+    "around_boundary",
     "barrier",
     "barriers_along",
     "boundary_of",

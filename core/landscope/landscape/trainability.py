@@ -19,6 +19,7 @@ __all__ = [
     "INPUT_RATE",
     "OUTPUT_RATE",
     "Axis",
+    "around_boundary",
     "convergence_scores",
     "trainability_map",
     "trainability_maps",
@@ -164,6 +165,27 @@ def trainability_zoom(
     return _zooming(population, axes, zooms, factor, settings or Settings(), points, progress or _silent)
 
 
+def around_boundary(shown: TrainabilityMap, axes: tuple[Axis, Axis], factor: float) -> tuple[Axis, Axis]:
+    """The axes of a map, `factor` times narrower, around a square of its boundary where that is densest.
+
+    Args:
+        shown: The map, whose coordinates are along `axes`.
+        axes: Its axes.
+        factor: By how much the new ones are narrower.
+
+    Raises:
+        ValueError: if the map has no boundary.
+    """
+    if not shown.boundary.any():
+        raise ValueError("the map has no boundary: everything converged, or nothing did; show another range")
+    i, j = _densest(shown.boundary)
+    centres = float(shown.x[i : i + 2].mean()), float(shown.y[j : j + 2].mean())
+    first, second = (
+        axis.around(centre, (axis.high - axis.low) / factor) for axis, centre in zip(axes, centres, strict=True)
+    )
+    return first, second
+
+
 def convergence_scores(
     losses: NDArray[np.floating],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
@@ -258,13 +280,7 @@ def _zooming(
         yield shown
         if shown.exhausted or not shown.boundary.any():
             return
-        i, j = _densest(shown.boundary)
-        centres = (shown.x[i : i + 2].mean(), shown.y[j : j + 2].mean())
-        first, second = (
-            axis.around(float(centre), (axis.high - axis.low) / factor)
-            for axis, centre in zip(axes, centres, strict=True)
-        )
-        axes = (first, second)
+        axes = around_boundary(shown, axes, factor)
 
 
 def _densest(boundary: NDArray[np.bool_]) -> tuple[int, int]:

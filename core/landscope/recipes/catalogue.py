@@ -146,6 +146,13 @@ CATALOGUE: dict[str, Entry] = {
             'Learning Rates Transfer?"; Jacot et al. 2018, "Neural Tangent Kernel"',
             duration="1 minute",
         ),
+        Entry(
+            name="fractal",
+            summary="A network at each point of a plane of learning rates: where training fails, magnified.",
+            claim="The boundary of trainability is fractal: rough however magnified, its dimension between 1 and 2.",
+            paper='Sohl-Dickstein 2024, "The boundary of neural network trainability is fractal"',
+            duration="1 minute",
+        ),
     )
 }
 
