@@ -41,6 +41,7 @@ RATES: dict[Descent, tuple[float, ...]] = {
 
 ARMS = tuple(f"{optimiser}, {weights}" for weights in ("plain", "re-weighted") for optimiser in ("SGD", "SAM", "Adam"))
 
+_PLAIN, _WEIGHED = "SGD, plain", "SGD, re-weighted"
 _ENDS = 3  # how many of the most frequent and of the rarest are held against each other
 _MOMENTUM, _BATCH, _ADAMS = 0.9, 64, 0.05  # Adam's rate as a share of SGD's
 _TOLERANCE, _BUDGET = 0.05, 5  # of eigenvalues, and products for traces
@@ -301,9 +302,6 @@ def judge(run: Run) -> list[Claim]:
             partly=any(helped),
         ),
     ]
-
-
-_PLAIN, _WEIGHED = "SGD, plain", "SGD, re-weighted"
 
 
 def _chart(run: Run, name: str) -> Chart:

@@ -42,6 +42,8 @@ _CLASSES, _MOMENTUM = 10, 0.9
 _ROUNDING = 1e-7  # of losses, below which none is told from another
 _ASCENT, _TOLERANCE = 5, 0.05  # gradients of each ascent, and error of eigenvalues, in measures of the end
 
+_CORRELATED = 0.3  # Kendall's tau from which sharpness and gap go together
+
 Array = NDArray[np.float64]
 
 
@@ -326,9 +328,6 @@ def judge(run: Run) -> list[Claim]:
             partly=bool(pooled > max(within) or alone < 0.5 * pooled),
         ),
     ]
-
-
-_CORRELATED = 0.3
 
 
 def _times(chart: Chart, label: str) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -28,9 +29,13 @@ __all__ = ["FULL", "Config", "deep_network", "judge", "picture", "train"]
 
 PLAIN, SKIPS = "plain", "with skips"
 
+History: TypeAlias = dict[str, list[tuple[int, float]]]
+"""Steps and values of every number of both networks."""
+
 _EXAMPLES, _SLICED = 1000, 256
 _MOMENTUM = 0.9
 _CURVE, _LOOKS = 20, 4  # losses in a curve; times that the landscape is looked at
+_STEPS = "training (steps)"
 _PLANES = 3  # random planes in the end, the first of which is drawn; before that one will do
 
 
@@ -38,7 +43,7 @@ _PLANES = 3  # random planes in the end, the first of which is drawn; before tha
 class Config(Configuration):
     """Settings of the recipe."""
 
-    depth: int = knob(20, 4, 110, "Layers with weights; the fewer, the less there is to see.")
+    depth: int = knob(20, 4, 110, "Layers with weights, an even number; the fewer, the less to see.")
     width: int = knob(12, 2, 64, "Channels.", log=True)
     batch_size: int = knob(64, 8, 1000, "Examples in a step.", log=True)
     weight_decay: float = knob(5e-4, 0.0, 0.05, "Pulls the weights to zero.")
@@ -157,14 +162,13 @@ def train(config: Config, runs: Path) -> Path:
                 study.exhibit("losses", _losses(history))
                 study.exhibit("accuracies", _accuracies(history))
             if study.step in looks:
-                _look(study, history, arms)
+                _look(study, history, arms, planes=_PLANES if study.step == config.steps else 1)
             if study.step == config.steps or study.stopped:
                 break
     return study.path
 
 
-def _look(study: Study, history: History, arms: Mapping[str, _Arm]) -> None:
-    planes = _PLANES if study.step == next(iter(arms.values())).config.steps else 1
+def _look(study: Study, history: History, arms: Mapping[str, _Arm], planes: int) -> None:
     found = {name: arm.landscape(planes) for name, arm in arms.items()}
     _record(study, history, {name: numbers for name, (_, numbers) in found.items()})
     study.exhibit(
@@ -183,9 +187,6 @@ def _batches(examples: int, size: int, seed: int) -> Iterator[Tensor]:
     while True:
         order = torch.randperm(examples, generator=generator)
         yield from (order[start : start + size] for start in range(0, examples - size + 1, size))
-
-
-History = dict[str, list[tuple[int, float]]]
 
 
 def _record(study: Study, history: History, found: Mapping[str, Mapping[str, float]]) -> None:
@@ -240,9 +241,6 @@ def _sharpness(history: History) -> Chart:
         y_log=True,
         marks="both",
     )
-
-
-_STEPS = "training (steps)"
 
 
 def judge(run: Run) -> list[Claim]:
