@@ -46,7 +46,7 @@ def _put(node: Any, pool: dict[str, int]) -> Any:
     """What stands for a node: itself where it is short, else a reference to its place in the pool."""
     if isinstance(node, Mapping):
         kept: Any = {key: _put(value, pool) for key, value in _lean(node).items()}
-    elif isinstance(node, list | tuple):
+    elif isinstance(node, list | tuple) and any(isinstance(item, Mapping | list | tuple) for item in node):
         kept = [_put(value, pool) for value in node]
     else:
         kept = node

@@ -16,7 +16,7 @@ from landscope.figures import CONFIG, figure
 from landscope.formats.packing import packed
 from landscope.measurements import Measurement
 
-__all__ = ["Frame", "document", "drawn", "picture_part", "to_html"]
+__all__ = ["Frame", "document", "picture_part", "plain", "provenance_words", "to_html"]
 
 _FOLDER = Path(__file__).parent
 _SETTINGS = CONFIG | {"displayModeBar": "hover", "doubleClick": "reset"}
@@ -34,29 +34,14 @@ class Frame:
     Attributes:
         step: The step; None for a picture of no step.
         words: What is said below it.
-        light: The figure on a light ground.
+        light: The figure on a light ground, as plain JSON.
         dark: The same on a dark one.
     """
 
     step: int | None
     words: str
-    light: go.Figure
-    dark: go.Figure
-
-
-def drawn(measurement: Measurement, step: int | None = None, **options: Any) -> Frame:
-    """A measurement as a frame.
-
-    Args:
-        measurement: What to draw.
-        step: The step it stands at on the slider of a page; None where it is always shown.
-        **options: What its figure takes.
-
-    Raises:
-        TypeError: if measurements of that kind have no picture.
-    """
-    light, dark = (figure(measurement, dark=ground, **options) for ground in (False, True))
-    return Frame(step, provenance_words(measurement), light, dark)
+    light: dict[str, Any]
+    dark: dict[str, Any]
 
 
 def provenance_words(measurement: Measurement) -> str:
@@ -79,7 +64,9 @@ def to_html(measurement: Measurement, **options: Any) -> bytes:
         TypeError: if measurements of that kind have no picture.
     """
     title = getattr(measurement, "title", "") or measurement.kind
-    part = picture_part(title, [drawn(measurement, **options)], summary=getattr(measurement, "summary", ""))
+    light, dark = (plain(figure(measurement, dark=ground, **options)) for ground in (False, True))
+    frame = Frame(None, provenance_words(measurement), light, dark)
+    part = picture_part(title, [frame], summary=getattr(measurement, "summary", ""))
     return "".join(document(title, ['<main class="alone">', part, "</main>"])).encode()
 
 
@@ -123,10 +110,7 @@ def picture_part(
         wide: Whether it takes the page's whole width.
         over_steps: Whether its horizontal axis is the step, so that the chosen one is marked there.
     """
-    told = packed(
-        {"step": frame.step, "words": frame.words, "light": _plain(frame.light), "dark": _plain(frame.dark)}
-        for frame in frames
-    )
+    told = packed(vars(frame) for frame in frames)
     kind = f'class="picture{" wide" if wide else ""}"{" data-over-steps" if over_steps else ""}'
     return (
         f'<section {kind}><h3>{html.escape(title)}</h3><p class="summary">{html.escape(summary)}</p>'
@@ -135,6 +119,7 @@ def picture_part(
     )
 
 
-def _plain(drawing: go.Figure) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(drawing.to_json())
-    return {"data": plain["data"], "layout": plain["layout"]}
+def plain(drawing: go.Figure) -> dict[str, Any]:
+    """A figure's data and layout, as JSON has them."""
+    found: dict[str, Any] = json.loads(drawing.to_json())
+    return {"data": found["data"], "layout": found["layout"]}

@@ -10,7 +10,7 @@ import numpy as np
 from landscope.comparison import ascending, thinned
 from landscope.figures import series_figure, theme
 from landscope.figures.theme import ABOVE
-from landscope.formats.web_pages import Frame
+from landscope.formats.web_pages import Frame, plain
 from landscope.runs import Run
 
 __all__ = ["GROUPS", "Group", "curve_frames"]
@@ -76,4 +76,4 @@ def curve_frames(run: Run) -> Iterator[tuple[Group, Frame]]:
         )
         for drawing in (light, dark):
             drawing.update_layout(legend=ABOVE)
-        yield group, Frame(None, "", light, dark)
+        yield group, Frame(None, "", plain(light), plain(dark))

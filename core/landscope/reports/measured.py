@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
-from landscope.formats.web_pages import Frame, drawn
+from landscope.figures import figure
+from landscope.formats.web_pages import Frame, plain, provenance_words
 from landscope.measurements import Measurement, Slice2D
+from landscope.reports.grounds import colours_of, dark_colours, recoloured
 from landscope.reports.steadiness import hold_still
 from landscope.runs import FrameRef, Run
 from landscope.runs.retention import spread
@@ -78,15 +82,36 @@ def picture_frames(run: Run, frames: list[FrameRef]) -> list[Frame]:
         run: The run.
         frames: Stored measurements of one name, by ascending step.
     """
-    pictures = []
-    for frame, measured in _read(run, frames):
-        span = run.span(frame.name) if isinstance(measured, Slice2D) else None
-        try:
-            pictures.append(drawn(measured, frame.step, **({} if span is None else {"span": span})))
-        except TypeError:  # no measurement of that kind has one: snapshots, thumbnails
-            return []
-    hold_still([one.light for one in pictures], [one.dark for one in pictures])
-    return pictures
+    found = list(_read(run, frames))
+    span = run.span(frames[0].name)
+
+    def build(measured: Measurement, *, dark: bool) -> go.Figure:
+        options = {} if span is None or not isinstance(measured, Slice2D) else {"span": span}
+        return figure(measured, dark=dark, **options)
+
+    try:
+        light = [build(measured, dark=False) for _, measured in found]
+    except TypeError:  # measurements of that kind have none: snapshots, thumbnails
+        return []
+    hold_still(light)
+    plain_light = [plain(one) for one in light]
+
+    def built_dark(places: Iterable[int]) -> dict[int, Any]:
+        built = {at: build(found[at][1], dark=True) for at in places}
+        hold_still(light, list(built.values()))  # which has found its ranges
+        return {at: plain(one) for at, one in built.items()}
+
+    dark = built_dark({0, len(found) - 1} if found else ())
+    colours = dark_colours((plain_light[at], one) for at, one in dark.items())
+    if colours is not None and all(colours.keys() >= set(colours_of(one)) for one in plain_light):
+        theme = dark[0]["layout"].get("template") if dark else None
+        dark = {at: recoloured(one, colours, theme) for at, one in enumerate(plain_light)} | dark
+    else:
+        dark |= built_dark(at for at in range(len(found)) if at not in dark)
+    return [
+        Frame(frame.step, provenance_words(measured), plain_light[at], dark[at])
+        for at, (frame, measured) in enumerate(found)
+    ]
 
 
 def title_and_summary(run: Run, name: str) -> tuple[str, str]:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import landscope
+from landscope.figures import figure
 from landscope.formats.packing import unpacked
+from landscope.formats.web_pages import plain
 from landscope.measurements import Chart, Provenance, Slice2D, Snapshot
-from landscope.reports import chosen_frames, pieces, report
+from landscope.reports import chosen_frames, picture_frames, pieces, report
 from landscope.reports.curves import curve_frames
 from landscope.runs import RunWriter, open_run
 
@@ -100,10 +102,23 @@ def test_frames_are_those_of_the_chosen_steps_and_their_scales_hold_still(run):
     assert all(one == ranges[0] for one in ranges)
 
 
+@pytest.mark.parametrize("name", ["slice/random", "exhibit/lines"])
+def test_the_dark_pictures_are_those_that_would_be_built(run, name):
+    frames = chosen_frames(run)[name]
+    span = {"span": run.span(name)} if name == "slice/random" else {}
+    for frame, shown in zip(frames, picture_frames(run, frames), strict=True):
+        for dark, found in ((False, shown.light), (True, shown.dark)):
+            expected = plain(figure(run.measurement(name, frame.step), dark=dark, **span))
+            for axis in ("xaxis", "yaxis"):
+                assert found["layout"][axis].pop("autorange") is False
+                assert len(found["layout"][axis].pop("range")) == 2
+            assert found == expected
+
+
 def test_curves_are_logarithmic_where_they_span_much(run):
     found = {group.title: frame for group, frame in curve_frames(run)}
-    assert found["Loss"].light.layout.yaxis.type == "log"
-    assert found["Accuracy"].light.layout.yaxis.type == "linear"
+    assert found["Loss"].light["layout"]["yaxis"]["type"] == "log"
+    assert found["Accuracy"].light["layout"]["yaxis"]["type"] == "linear"
     assert found["Loss"].step is None
 
 
