@@ -95,7 +95,8 @@ def train(config: Config, runs: Path) -> Path:
 def _show_map(study: Study, depth: int, shown: TrainabilityMap) -> None:
     name = f"zoom-{depth}" if depth else "map"
     title = f"{_FACTOR**depth:,.0f} times as large" if depth else "Where training converges"
-    study.exhibit(name, shown, title, "Every point is a network of its own: blue ones converge, orange ones diverge.")
+    words = "Every point is a network of its own: blue ones converge, orange ones diverge."
+    study.exhibit(name, shown, title, words, window=("x_low", "x_high", "y_low", "y_high"))
 
 
 def _show_dimensions(study: Study, found: list[TrainabilityMap]) -> None:
