@@ -35,7 +35,7 @@ landscope.exporting = (() => {
       { colours } = landscope.looks[landscope.theme.name()],
       dots = landscope.cloud.dots(graph);
     const head = HEAD + (lines.length > 1 ? LEGEND : 0);
-    const { l, r, t, b } = full.margin;
+    const { l, r, t, b } = full._size; // with what the legend has taken
     const step = subject.frame?.step ?? run.shownStep();
     const small = `${plain(run.data.id ?? "")}, step ${format.whole(step)}`;
     const layout = {

@@ -90,7 +90,7 @@ def test_list_of_recipes(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["demo", "grooking"], "there is no recipe 'grooking'; recipes are digits, grokking"),
+        (["demo", "grooking"], f"there is no recipe 'grooking'; recipes are {', '.join(sorted(CATALOGUE))}"),
         (["run", "no.py"], "no file"),
     ],
 )

@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from landscope.formats import read_npz
-from landscope.runs import list_runs, open_run
-from tests.browser import synthetic
+from landscope.measurements import Provenance, Slice2D
+from landscope.runs import RunWriter, list_runs, open_run
 from tests.browser.conftest import HOSTILE, Watcher, until
 
 pytestmark = pytest.mark.browser
@@ -75,10 +75,22 @@ def test_panels_are_exported(
     assert watcher.errors == []
 
 
+def plane(step: int) -> Slice2D:
+    axis = np.linspace(-1.0, 1.0, 5)
+    loss = 41.0 - step + axis[:, None] ** 2 + axis**2
+    return Slice2D(
+        provenance=Provenance(method="by hand", step=step), alpha=axis, beta=axis, loss=loss, centre_loss=41.0 - step,
+        plane="random", normalisation="filter", axes=("one", HOSTILE),
+    )  # fmt: skip
+
+
 def test_the_report_is_read_from_the_disk_without_the_network(
     serve: Callable[..., str], visit: Callable[..., tuple[Page, Watcher]], chromium: Browser, tmp_path: Path
 ) -> None:
-    synthetic.main([str(tmp_path / "runs"), "--steps", "40", "--every", "40", "--name", HOSTILE, "--classes", "3"])
+    with RunWriter.create(tmp_path / "runs", name=HOSTILE, recipe=None, config={"note": HOSTILE}) as writer:
+        for step in (0, 40):
+            writer.scalars(step, {"train/loss": 41.0 - step})
+            writer.measurement(step, "slice/random", plane(step))
     (hostile,) = list_runs(tmp_path / "runs")
     page, watcher = visit(f"{serve(tmp_path / 'runs')}/run/{hostile.id}")
     with page.expect_download() as waiting:
@@ -97,7 +109,7 @@ def test_the_report_is_read_from_the_disk_without_the_network(
     page.on("request", lambda request: requests.append(request.url))
     page.goto(path.as_uri())
     expect(page.locator("h1")).to_have_text(hostile.name)
-    picture = page.locator(".picture", has_text="Loss landscape on the plane of the training's path")
+    picture = page.locator(".picture", has_text="Loss landscape on a random plane")
     picture.scroll_into_view_if_needed()
     expect(picture.locator(".words")).to_contain_text("step 40")
     graph = picture.locator(".graph")
