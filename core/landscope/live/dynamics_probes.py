@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from landscope.objective import Objective
 
 __all__ = [
     "ExampleFrames",
+    "LossForecasts",
     "OutputFrames",
     "class_conflict",
     "example_mixture",
@@ -169,6 +171,41 @@ def loss_ahead(watched: Watched) -> Forecast | None:
     kept = np.unique(np.linspace(0, len(made.steps) - 1, _AHEAD).astype(int))
     thinned = {name: getattr(made, name)[kept] for name in ("steps", "expected", "low", "high")}
     return made.replaced(provenance=replace(made.provenance, split=watched.sketch.split), **thinned)
+
+
+class LossForecasts:
+    """Forecasts of the loss made on the way, and how they have fared."""
+
+    def __init__(self) -> None:
+        self._made: list[Forecast] = []
+
+    def __call__(self, watched: Watched) -> Forecast | None:
+        """The loss ahead from here; None until there are enough losses."""
+        made = loss_ahead(watched)
+        if made is not None:
+            self._made.append(made)
+        return made
+
+    def score(self, watched: Watched) -> Mapping[str, float] | None:
+        """What came since about half of the steps so far, against the forecast made then.
+
+        Returns:
+            Mean relative error, share within the band, and the last loss's deviation in standard errors; None where
+            no forecast reaches from there to here.
+        """
+        at, losses = np.array(watched.trajectory.steps), np.array(watched.trajectory.losses)
+        reaching = [made for made in self._made if made.made_at < at[-1] <= made.steps[-1]] if len(at) else []
+        if not reaching:
+            return None
+        made = min(reaching, key=lambda one: one.made_at)
+        came = at[at > made.made_at]
+        lines = {name: np.interp(came, made.steps, getattr(made, name)) for name in ("expected", "low", "high")}
+        scored = dynamics.score_forecast(made.replaced(steps=came, **lines), at, losses)
+        return {f"forecast/{name}": value for name, value in scored.scalars().items() if name != "final"}
+
+    def rewound(self, step: int) -> None:
+        """Forgets what was made later, of a training that was left."""
+        self._made = [made for made in self._made if made.made_at <= step]
 
 
 def _scores(objective: Objective) -> ExampleScores | None:

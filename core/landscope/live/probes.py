@@ -14,11 +14,11 @@ from landscope.dynamics import norms
 from landscope.landscape.cuts import Cut
 from landscope.live.dynamics_probes import (
     ExampleFrames,
+    LossForecasts,
     OutputFrames,
     class_conflict,
     example_mixture,
     gradients,
-    loss_ahead,
     plasticity,
     reliability,
     units,
@@ -76,6 +76,7 @@ class Probe:
 
 def default_probes() -> tuple[Probe, ...]:
     """What `watch` measures unless told otherwise."""
+    forecasts = LossForecasts()
     return (
         Probe("evaluate", _evaluate, weight=2.0, gradients=3),
         Probe("norms", _norms, weight=0.5, gradients=1),
@@ -92,7 +93,8 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("examples/mixture", example_mixture, weight=0.05, gradients=1),
         Probe("outputs/calibration", reliability, weight=0.1, gradients=2),
         Probe("outputs/change", OutputFrames(), weight=0.1, gradients=2),
-        Probe("forecast", loss_ahead, weight=0.05, gradients=1, every="log"),
+        Probe("forecast", forecasts, weight=0.05, gradients=1, every="log"),
+        Probe("forecast/score", forecasts.score, weight=0.05, gradients=1, every="log"),
         Probe("gradients", gradients, weight=0.3, gradients=6),
         Probe("gradients/conflict", class_conflict, weight=0.1, gradients=4),
         Probe("weights", weights, weight=0.1, gradients=2),

@@ -87,9 +87,19 @@ class Forecast(Measurement):
     error: float | None = None
     coverage: float | None = None
 
+    @property
+    def deviation(self) -> float | None:
+        """(observed - expected) / standard error at the last step that came, a fourth of the band; None before."""
+        came = np.flatnonzero(np.isfinite(self.observed)) if self.observed is not None else np.array([], dtype=int)
+        if self.observed is None or not len(came):
+            return None
+        last = came[-1]
+        width = max((self.high[last] - self.low[last]) / 4, np.finfo(np.float64).tiny)
+        return float((self.observed[last] - self.expected[last]) / width)
+
     def scalars(self) -> dict[str, float]:
         """The loss at the end, and the scores once there are any."""
-        scores = {"error": self.error, "coverage": self.coverage}
+        scores = {"error": self.error, "coverage": self.coverage, "deviation": self.deviation}
         return {"final": float(self.expected[-1])} | {name: s for name, s in scores.items() if s is not None}
 
 

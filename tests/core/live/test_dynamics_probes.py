@@ -12,6 +12,7 @@ from landscope import dynamics
 from landscope.live import Probe, watch
 from landscope.live.dynamics_probes import (
     ExampleFrames,
+    LossForecasts,
     OutputFrames,
     class_conflict,
     example_mixture,
@@ -98,6 +99,30 @@ def test_the_loss_ahead_follows_the_path_s_law():
     assert made.steps[[0, -1]].tolist() == [61, 120]
     assert len(made.steps) <= 200
     np.testing.assert_allclose(made.expected, 0.3 + 2 * made.steps**-0.7, rtol=1e-3)
+
+
+def test_a_forecast_is_scored_by_the_losses_that_came():
+    seen, forecasts = watched(), LossForecasts()
+    assert forecasts.score(seen) is None
+
+    def go_on(first, last, loss):
+        for step in range(first, last + 1):
+            seen.trajectory.steps.append(step)
+            seen.trajectory.losses.append(loss(step))
+
+    go_on(1, 30, lambda step: 0.3 + 2 * step**-0.7)
+    assert forecasts(seen) is not None
+    assert forecasts.score(seen) is None  # nothing has come yet
+    go_on(31, 50, lambda step: 0.3 + 2 * step**-0.7)
+    assert forecasts.score(seen)["forecast/error"] < 1e-3
+    forecasts(seen)
+    go_on(51, 60, lambda step: 1.1 * (0.3 + 2 * step**-0.7))
+    scores = forecasts.score(seen)  # of the forecast made at step 30, which ten of thirty losses fail by a tenth
+    assert scores["forecast/error"] == pytest.approx((10 / 30) * (1 - 1 / 1.1), rel=1e-2)
+    assert scores["forecast/coverage"] <= 20 / 30
+    assert scores["forecast/deviation"] > 2
+    forecasts.rewound(29)
+    assert forecasts.score(seen) is None
 
 
 def test_what_a_training_has_not_is_not_measured():
