@@ -50,12 +50,13 @@ ARMS = (
     Arm("linear, squared error, unequal", True, "squared error", False, "orthogonal"),
     Arm("ReLU, cross-entropy, equal", False, "cross-entropy", True, "simplex"),
     Arm("ReLU, squared error, unequal", False, "squared error", False, "orthogonal"),
+    Arm("ReLU, cross-entropy, unequal", False, "cross-entropy", False, "counts"),
     Arm("contrastive, equal", False, "contrastive", True, "simplex"),
     Arm("contrastive, unequal", False, "contrastive", False, "simplex"),
     Arm("contrastive, unequal, last ReLU", False, "contrastive", False, "orthogonal", final=True),
 )
-_SIMPLEXES, _FRAMES, _CONTRASTIVE = ARMS[:2], (ARMS[2], ARMS[4]), ARMS[5:]
-_SHOWN = (ARMS[0], ARMS[2], *ARMS[6:])
+_SIMPLEXES, _FRAMES, _CONTRASTIVE = ARMS[:2], (ARMS[2], ARMS[4]), ARMS[6:]
+_SHOWN = (ARMS[0], ARMS[2], *ARMS[7:])
 
 
 class _Training:
@@ -127,8 +128,9 @@ _LINES = {
     ),
     "nc2_angles": (
         "Class means go to theory's places",
-        "NC2, how far cosines of class means are from a simplex's, or, for unequal classes under squared error and "
-        "behind a last ReLU, an orthogonal frame's. Unequal contrastive features without it miss the simplex.",
+        "NC2, how far cosines of class means are from the target's: a simplex for equal classes; for unequal ones "
+        "orthogonal vectors under squared error and behind a last ReLU, and under cross-entropy where they would be "
+        "without decay. Unequal contrastive features are held against the simplex, which they miss without that ReLU.",
         "mean |cosine - target's| (no unit)",
     ),
     "nc3": (

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from landscope.curvature import eigenvalues
 from landscope.kernel import PARAMETRISATIONS, feature_movement, infinite_width, linearised, ntk, parametrised
 from landscope.kernel.power_laws import exponent
+from landscope.measurements import Chart
 from landscope.objective import Objective
 from landscope.population import Population, Settings, Training
 from landscope.recipes.charts import lines, recorded_chart
@@ -22,7 +23,7 @@ from landscope.recipes.settings import Configuration, knob
 from landscope.recipes.studies import Study
 from landscope.runs import Run
 
-__all__ = ["FULL", "Config", "judge", "network", "slope", "train", "widths_of"]
+__all__ = ["FULL", "Config", "judge", "network", "picture", "slope", "train", "widths_of"]
 
 _GAIN, _MARKS, _PROBES, _DRAWS, _MOVES, _SMALL = 2**0.5, 12, 32, 10, 10, 0.25
 _GRIDS = {"standard": (-17, -8), "ntk": (-5, 3), "mup": (-5, 3)}  # powers of sqrt(2): learning rates tried
@@ -175,8 +176,8 @@ def _show(study: Study, widths: list[int], found: _Findings) -> None:
     for name, by_width in found.sharpness.items():
         told = "lie on each other" if name == "mup" else "fan out"
         study.exhibit(f"sharpness-{name}", lines(
-            f"{_NAMES[name]}: the sharpness of all widths {'is one curve' if name == 'mup' else 'fans out'}",
-            f"λ max times the learning rate through training; at 2 descent is at the edge of stability. Curves {told}.",
+            f"{_NAMES[name]}: the sharpness of all widths",
+            f"λ max times the learning rate; at 2 descent is at the edge of stability. In theory curves {told}.",
             ("training (steps + 1)", "λ max × learning rate (no unit)"),
             {f"width {width}": (1 + found.steps, curve) for width, curve in by_width.items()},
             expected={"edge of stability": (1 + found.steps[[0, -1]], [2.0, 2.0])}, x_log=True,
@@ -186,8 +187,9 @@ def _show(study: Study, widths: list[int], found: _Findings) -> None:
     law = (along / first) ** -0.5
     study.exhibit("features", lines(
         "Features move at any width, or less the wider the network",
-        "Relative movement of the features of one hidden layer in ten steps: level where features are learned, falling "
-        "in the kernel regime.", ("width (units)", "‖H − H₀‖ / ‖H₀‖ (no unit)"),
+        "Movement of the features of one hidden layer in ten steps: level where features are learned, falling in the "
+        "kernel regime. With one hidden layer mean-field and muP are the same.",
+        ("width (units)", "‖H − H₀‖ / ‖H₀‖ (no unit)"),
         {_NAMES[name]: (along, values) for name, values in found.movement.items()},
         expected={"width^(−1/2)": (along, found.movement["ntk"][0] * law)}, x_log=True, y_log=True, marks="both",
     ))  # fmt: skip
@@ -205,7 +207,7 @@ def _show(study: Study, widths: list[int], found: _Findings) -> None:
     for name, losses in swept.items():
         if name != "ntk":
             study.exhibit(f"rates-{name}", lines(
-                f"{_NAMES[name]}: the best learning rate {'is that of all widths' if name == 'mup' else 'moves'}",
+                f"{_NAMES[name]}: the best learning rate of all widths",
                 "Loss reached against the learning rate, after equally many steps; gaps where it diverged.",
                 ("learning rate (no unit)", "loss reached"),
                 {f"width {width}": (_rates(name), np.where(at < np.inf, at, np.nan)) for width, at in losses.items()},
@@ -220,6 +222,11 @@ def _show(study: Study, widths: list[int], found: _Findings) -> None:
             {_NAMES[name]: (along[: len(rates)], rates) for name, rates in best.items()},
             x_log=True, y_log=True, marks="both",
         ))  # fmt: skip
+
+
+def picture(run: Run) -> Chart:
+    """The sharpness of all widths in muP."""
+    return recorded_chart(run, "sharpness-mup")
 
 
 def judge(run: Run) -> list[Claim]:

@@ -67,7 +67,7 @@ def test_networks_are_what_their_arms_say():
 def test_everything_is_shown_and_nothing_is_claimed_before_it_is_so(run):
     names = [event.data["name"] for event in run.events("exhibit")]
     assert names == ["nc1", "nc2_angles", "nc3", "lengths", "cosines"]
-    assert len(run.measurement("exhibit/nc3").labels) == 5
+    assert len(run.measurement("exhibit/nc3").labels) == 6
     assert len(run.measurement("exhibit/nc1").labels) == len(ARMS)
     cosines = run.measurement("exhibit/cosines")
     assert cosines.values.shape == (4 * 3, 2 * 3)
