@@ -47,7 +47,11 @@ def get_report(run_id: str) -> Response:
     run = run_of(run_id)
     if not _writing.acquire(blocking=False):
         abort(409, description="a report is being written already: ask again when it is done")
-    response = _file(_encoded(pieces(run)), "text/html", f"{run.id}.html")
+    try:
+        response = _file(_encoded(pieces(run)), "text/html", f"{run.id}.html")
+    except BaseException:
+        _writing.release()
+        raise
     response.call_on_close(_writing.release)  # also when whoever asked is gone
     return response
 

@@ -96,3 +96,16 @@ def test_the_report_is_handed_on_in_pieces_one_at_a_time(client, recorded):
     abandoned.close()
     assert downloads._writing.acquire(blocking=False)
     downloads._writing.release()
+
+
+def test_a_report_that_cannot_be_begun_does_not_stand_in_the_way_of_others(client, recorded, monkeypatch):
+    def damaged(run):
+        raise ValueError("run is damaged")
+
+    address = f"/api/v1/runs/{recorded[1]}/report.html"
+    with monkeypatch.context() as patched:
+        patched.setattr(downloads, "pieces", damaged)
+        assert client.get(address).status_code == 500
+    again = client.get(address)
+    assert again.status_code == 200
+    again.close()

@@ -89,9 +89,14 @@ def _section(title: str, parts: Any) -> Iterator[str]:
 def _measured(run: Run, chosen: Mapping[str, Any], progress: Callable[[str], None]) -> Iterator[str]:
     for name, frames in chosen.items():
         progress(name)
-        pictures = picture_frames(run, frames)
+        title, summary = title_and_summary(run, name)
+        try:
+            pictures = picture_frames(run, frames)
+        except (ValueError, OSError) as failure:  # of one that is damaged, or from a later version; others may be fine
+            told = html.escape(f"It cannot be read: {failure}")
+            yield f'<section class="unread"><h3>{html.escape(title)}</h3><p>{told}</p></section>\n'
+            continue
         if pictures:
-            title, summary = title_and_summary(run, name)
             yield picture_part(title, pictures, summary=summary, wide=frames[-1].kind in _WIDE_KINDS)
 
 

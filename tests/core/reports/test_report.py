@@ -1,6 +1,8 @@
 """The report of a run: everything of it in one file, escaped, at the steps that were chosen."""
 
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -138,6 +140,18 @@ def test_a_run_without_anything_has_a_report(tmp_path):
     page = report(writer.path, tmp_path / "empty.html").read_text()
     assert "finished at step 0" in page
     assert 'type="range"' not in page
+
+
+def test_what_is_damaged_is_said_and_the_rest_is_shown(tmp_path):
+    with RunWriter.create(tmp_path, name="damaged", recipe=None, config={}) as writer:
+        writer.measurement(0, "exhibit/lines", lines(0))
+        writer.measurement(0, "slice/random", plane(0))
+    with closing(sqlite3.connect(writer.path / "run.sqlite")) as database:
+        database.execute("UPDATE frame SET data = substr(data, 1, 40) WHERE name = 'exhibit/lines'")
+        database.commit()
+    page = "".join(pieces(open_run(writer.path)))
+    assert "<h3>exhibit/lines</h3><p>It cannot be read: measurement is cut short" in page
+    assert list(frames_of(page)) == ["Loss landscape on a random plane"]
 
 
 def test_a_report_that_fails_leaves_the_old_one(run, tmp_path):
