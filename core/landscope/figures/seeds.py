@@ -43,7 +43,7 @@ def variance_figure(measured: SeedVariance, colours: Theme) -> go.Figure:
         measured: The runs' accuracies.
         colours: The theme.
     """
-    said = "deviation {observed:.2%}; of independent errors {independent:.2%}; on the distribution {distribution:.2%}"
+    said = "deviation {observed:.2%}; of independent errors {independent:.2%}<br>on the distribution {distribution:.2%}"
     title = said.format_map(measured.scalars())
     figure = go.Figure(
         layout={

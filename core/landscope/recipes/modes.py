@@ -23,7 +23,7 @@ from landscope.recipes.settings import Configuration, knob
 from landscope.recipes.studies import Study, exhibited
 from landscope.runs import Run
 
-__all__ = ["FULL", "Config", "judge", "train"]
+__all__ = ["FULL", "Config", "judge", "picture", "train"]
 
 Tensors = dict[str, Tensor]
 Split = tuple[Tensor, Tensor]
@@ -256,6 +256,11 @@ def _show_soup(study: Study, config: Config, data: Split, others: Split, pretrai
 
 def _halves(count: int) -> tuple[slice, slice]:
     return slice(None, count), slice(count, None)
+
+
+def picture(run: Run) -> Chart:
+    """The three ways."""
+    return exhibited(run, "paths", Chart)
 
 
 def judge(run: Run) -> list[Claim]:

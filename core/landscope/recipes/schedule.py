@@ -30,7 +30,7 @@ from landscope.recipes.settings import Configuration, knob
 from landscope.recipes.studies import Study, exhibited
 from landscope.runs import Run
 
-__all__ = ["FULL", "Config", "judge", "train"]
+__all__ = ["FULL", "Config", "judge", "picture", "train"]
 
 SCHEDULES = ("constant", "cosine", "warm-up, stable, decay")
 _CONTEXT = 32
@@ -265,6 +265,11 @@ def _show_forecasts(
             },
         ),
     )
+
+
+def picture(run: Run) -> Chart:
+    """The losses of the three."""
+    return exhibited(run, "losses", Chart)
 
 
 def judge(run: Run) -> list[Claim]:
