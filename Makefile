@@ -55,7 +55,7 @@ browser: setup ## Test the page in a real browser
 packaging: $(VENV)/.dev ## Test the wheel in an empty environment, and the Dockerfile
 	$(PY) -m pytest -m packaging
 
-screenshots: setup ## Take pictures of the newest run's page, into test-results/screenshots
+screenshots: setup ## Take pictures of every page over runs/, into test-results/screenshots
 	$(PY) -m tests.browser.screenshots
 
 clean: ## Remove what tools left behind (keeps .venv and runs)
