@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import logging
 import os
 import platform
 import shutil
@@ -151,8 +150,6 @@ def store(runs: Path) -> Finding:
     named = f"the folder of runs, {folder}," + ("" if there == folder else f" will be made in {there}, which")
     try:
         with tempfile.TemporaryDirectory(dir=there, prefix=".landscope-doctor-") as scratch:
-            # Its own warning about networks is for those who do not ask.
-            logging.getLogger("landscope.runs.filesystem").setLevel(logging.ERROR)
             mode = _journal(Path(scratch))
     except ImportError as failure:
         return Finding("broken", f"{named} cannot be tried: {failure}", "install what is missing")
@@ -171,7 +168,7 @@ def _journal(folder: Path) -> str:
     """The journal mode that runs in a folder get, tried out."""
     from landscope.runs.filesystem import journal_mode
 
-    mode = journal_mode(folder)
+    mode = journal_mode(folder, warn=False)
     with closing(sqlite3.connect(folder / "try.sqlite")) as database:
         got = database.execute(f"PRAGMA journal_mode={mode}").fetchone()[0]
         database.execute("CREATE TABLE tried (x)")

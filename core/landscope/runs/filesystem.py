@@ -42,12 +42,13 @@ def is_network(kind: str) -> bool:
     return kind in _NETWORK or kind.startswith("fuse.")
 
 
-def journal_mode(path: Path, mounts: str | None = None) -> str:
+def journal_mode(path: Path, mounts: str | None = None, *, warn: bool = True) -> str:
     """The journal mode for a run in `path`: "WAL", or "TRUNCATE" with a warning on a network file system.
 
     Args:
         path: The run's folder, or the one it will be in.
         mounts: Text of /proc/mounts; read from the system when None.
+        warn: Whether to warn; not where somebody has asked, and is told otherwise.
     """
     if mounts is None:
         try:
@@ -57,12 +58,13 @@ def journal_mode(path: Path, mounts: str | None = None) -> str:
     kind = filesystem_type(path, mounts)
     if not is_network(kind):
         return "WAL"
-    logger.warning(
-        "%s is on a network file system (%s): recording without a write-ahead log, so pages may lag behind; "
-        "put runs on a local disk to avoid this",
-        path,
-        kind,
-    )
+    if warn:
+        logger.warning(
+            "%s is on a network file system (%s): recording without a write-ahead log, so pages may lag behind; "
+            "put runs on a local disk to avoid this",
+            path,
+            kind,
+        )
     return "TRUNCATE"
 
 
