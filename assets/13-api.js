@@ -44,6 +44,7 @@ landscope.api = (() => {
     discard: (id) => post(`${run(id)}/discard`, {}),
     restore: (id) => post(`${run(id)}/restore`, {}),
     head: (id) => json(`${run(id)}/head`),
+    whatIf: (id, knots, step) => json(`${run(id)}/what-if?knots=${knots}&step=${step}`),
     manifest: (id) => json(`${run(id)}/manifest`),
     since: (id, seq) => json(`${run(id)}/since/${seq}`),
     frame: async (id, seq) => {

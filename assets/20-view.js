@@ -13,7 +13,8 @@ landscope.view = (() => {
   const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page
   const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear", chosen: "" };
   // Names and numbers, which are no closed choices either: what is to be measured, the open picture, the stop of a
-  // lesson, two pinned steps, the panels in their order, and whether another page shows this one in a frame.
+  // lesson, two pinned steps, the panels in their order, whether another page shows this one in a frame, and a drawn
+  // learning rate.
   const OPEN = {
     measure: /^[a-z0-9_-]{1,40}$/,
     job: /^\d{1,15}$/,
@@ -22,8 +23,9 @@ landscope.view = (() => {
     b: /^\d{1,12}$/,
     panels: /^[a-z,]{1,200}$/,
     embed: /^1$/,
+    whatif: /^[\d.e,-]{3,400}$/,
   };
-  const OF_ONE_RUN = { step: null, job: "", lesson: "", a: "", b: "" }; // what another run has no use for
+  const OF_ONE_RUN = { step: null, job: "", lesson: "", a: "", b: "", whatif: "" }; // what another run has no use for
 
   const read = () => {
     const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);

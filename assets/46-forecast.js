@@ -2,6 +2,27 @@
 landscope.drawers.forecast = (() => {
   const { run, format, axes } = landscope;
 
+  const trace = { type: "scatter", mode: "lines" };
+  // A band from `low` to `high`, cut off where a logarithmic axis would lose it.
+  const bandOf = ({ steps, low, high }, floor, colour) => ({
+    ...trace,
+    x: [...steps, ...[...steps].reverse()],
+    y: [...high, ...[...low].reverse()].map((value) => Math.max(value, floor)),
+    fill: "toself",
+    fillcolor: `${colour}33`,
+    line: { width: 0 },
+    hoverinfo: "skip",
+    name: "band",
+  });
+  const lineOf = ({ steps, expected }, name, colour, dash) => ({
+    ...trace,
+    x: steps,
+    y: expected,
+    name,
+    line: { width: 1.6, color: colour, dash },
+    hovertemplate: `step %{x:,}<br>loss %{y:.4g}<extra>${name}</extra>`,
+  });
+
   const draw = (view, graph, base, look, zoom, made) => {
     const { colours } = look;
     const logarithmic = landscope.view.state.x === "log";
@@ -11,7 +32,8 @@ landscope.drawers.forecast = (() => {
     const seen = axes.decimate(line.step, line.value, logarithmic);
     const inside = (_, index) => seen.x[index] <= end;
     const measured = { x: seen.x.filter(inside), y: seen.y.filter(inside) };
-    const positive = [...measured.y, ...expected, ...low].filter((value) => value > 0);
+    const other = landscope.whatIf.answer(made);
+    const positive = [...measured.y, ...expected, ...low, ...(other ? other.expected : [])].filter((value) => value > 0);
     const [least, most] = positive.length ? [Math.min(...positive), Math.max(...positive)] : [0.1, 1];
     const layout = { ...base, template: look.template, shapes: [] };
     layout.xaxis = {
@@ -42,20 +64,14 @@ landscope.drawers.forecast = (() => {
       line: { width: 1, color: colours.accent, dash: "dot" },
     });
     const floor = least / 10;
-    const trace = { type: "scatter", mode: "lines" };
+    const usual = { steps: ahead, expected, low, high };
+    const imagined = other
+      ? [bandOf(other, floor, colours.third), lineOf(other, "what if", colours.third, "dot")]
+      : [];
     return Plotly.react(
       graph,
       [
-        {
-          ...trace,
-          x: [...ahead, ...[...ahead].reverse()],
-          y: [...high, ...[...low].reverse()].map((value) => Math.max(value, floor)),
-          fill: "toself",
-          fillcolor: `${colours.second}33`,
-          line: { width: 0 },
-          hoverinfo: "skip",
-          name: "band",
-        },
+        bandOf(usual, floor, colours.second),
         {
           ...trace,
           ...measured,
@@ -63,14 +79,8 @@ landscope.drawers.forecast = (() => {
           line: { width: 1.4, color: colours.first },
           hovertemplate: "step %{x:,}<br>loss %{y:.4g}<extra>measured</extra>",
         },
-        {
-          ...trace,
-          x: ahead,
-          y: expected,
-          name: "power law",
-          line: { width: 1.6, color: colours.second, dash: "dash" },
-          hovertemplate: "step %{x:,}<br>loss %{y:.4g}<extra>power law</extra>",
-        },
+        lineOf(usual, "power law", colours.second, "dash"),
+        ...imagined,
       ],
       layout,
     );
@@ -89,5 +99,5 @@ landscope.drawers.forecast = (() => {
     ];
   };
   const details = (made) => [`made at step ${format.whole(made.made_at)}`];
-  return { draw, readout, details };
+  return { draw, readout, details, chosenBy: ["whatif"] };
 })();

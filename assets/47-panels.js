@@ -165,6 +165,8 @@ landscope.panels = (() => {
         entry.graph,
         entry.drawer === landscope.drawers.learning && !empty ? measurement : null,
       );
+    if (entry.panel.name === "curves")
+      landscope.whatIf.show(entry.drawer === landscope.drawers.forecast && !empty ? measurement : null);
     landscope.cursor.place(entry);
   };
   const refresh = (entry, chosen = false) => {

@@ -39,6 +39,7 @@
     landscope.points.mount();
     landscope.drawers.learning.mount(find("#graph-curves .js-plotly-plot"));
     landscope.drawers.calibration.mount();
+    landscope.whatIf.mount();
     landscope.views.mount(definitions).forEach(([id, name]) => {
       CONTROLS[id] = name;
     });

@@ -41,6 +41,7 @@ from landscope_app.laboratory import cost, picture
 from landscope_app.run_details import details
 from landscope_app.snippets import shown_path
 from landscope_app.steering import COMMANDS
+from landscope_app.what_if import knots_of, what_if
 
 __all__ = ["READ_ONLY", "RECIPES", "ROOT", "WORKERS", "api", "number_of", "run_of"]
 
@@ -146,6 +147,16 @@ def get_figure(run_id: str, seq: int) -> Response:
     if run_id != LATEST:
         response.headers["Cache-Control"] = _FOR_EVER
     return response
+
+
+@api.get("/runs/<run_id>/what-if")
+def get_what_if(run_id: str) -> Response:
+    """The loss ahead for a learning rate that was drawn, or in words why there is none."""
+    try:
+        knots = knots_of(request.args.get("knots", ""))
+    except ValueError as error:
+        abort(400, description=str(error))
+    return jsonify(what_if(run_of(run_id), knots, _step()))
 
 
 @api.get("/compare")

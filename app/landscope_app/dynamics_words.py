@@ -169,7 +169,12 @@ DYNAMICS = {
             "being wrong.",
             "A change of the learning rate, or a network that groks, follows no such law. Go back to an earlier step "
             "to see how its forecast fared.",
+            "For a learning rate that is drawn below, L = L₀ + A S₁^−α − C S₂ is fitted instead, with the sum S₁ of "
+            "learning rates and the area S₂ of their decay: a law of language models, a guess elsewhere.",
         ),
-        ("Kaplan et al.: Scaling Laws for Neural Language Models. 2020, arXiv:2001.08361",),
+        (
+            "Kaplan et al.: Scaling Laws for Neural Language Models. 2020, arXiv:2001.08361",
+            "Tissue, Wang and Wang: Scaling Law with Learning Rate Annealing. 2024, arXiv:2408.11029",
+        ),
     ),
 }

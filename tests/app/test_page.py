@@ -126,8 +126,8 @@ def test_theme_has_one_source() -> None:
     light, dark = re.findall(r":root[^{]*\{([^}]*)\}", css)[:2]
     for block, look in ((light, LIGHT), (dark, DARK)):
         shown = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
-        assert {name: shown[name] for name in ("surface", "text", "muted", "accent", "first")} == {
-            name: getattr(look, name) for name in ("surface", "text", "muted", "accent", "first")
+        assert {name: shown[name] for name in ("surface", "text", "muted", "accent", "first", "third")} == {
+            name: getattr(look, name) for name in ("surface", "text", "muted", "accent", "first", "third")
         }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from landscope.loss_laws import annealing_areas
 from landscope.measurements import (
     NTK,
     Calibration,
@@ -26,6 +27,7 @@ from landscope.runs import Run, RunWriter, open_run
 from landscope_app.panels import PANELS
 from tests.browser.conftest import HOSTILE, Watcher, opened, until
 from tests.browser.synthetic import measures_at, quadratic_at, sharpness_at, stderr_at
+from tests.browser.synthetic_dynamics import dynamics_at
 
 pytestmark = pytest.mark.browser
 
@@ -403,4 +405,61 @@ def test_examples_are_selected_in_the_order_of_learning(run: Run, shared: tuple[
     assert page.evaluate(f"{graph('curves')}.data[2].y") == bins.counts.tolist()
     expect(page).to_have_url(re.compile("bins=5"))
     page.evaluate("landscope.view.set({ curves: 'history', norms: 'history', bins: '15' })")
+    assert watcher.errors == []
+
+
+def test_a_learning_rate_is_drawn_for_the_steps_ahead(writer: RunWriter, serve: Callable, visit: Callable) -> None:
+    rates = np.interp(np.arange(200), [0, 120, 200], [0.1, 0.1, 0.01])
+
+    def loss_at(rates: np.ndarray) -> np.ndarray:
+        forward, annealed = annealing_areas(rates)
+        return np.asarray(1.2 + 0.9 * forward**-0.5 - 0.02 * annealed)
+
+    for step, (rate, loss) in enumerate(zip(rates, loss_at(rates), strict=True), 1):
+        writer.scalars(step, {"step/learning_rate": float(rate), "train/loss": float(loss)})
+    writer.measurement(200, "forecast", dict(dynamics_at(200, 200, 1))["forecast"])
+    writer.progress(200, 200)
+    writer.close("finished")
+
+    # What a link has drawn is shown, and foretold by the law of the run.
+    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?curves=forecast&whatif=0.05,0.05,0.02")
+    imagined = f"{graph('curves')}.data.find(({{ name }}) => name === 'what if')?.y.at(-1)"
+
+    def foretold(drawn: list[float]) -> Any:
+        ahead = np.interp(np.linspace(0, 1, 200), np.linspace(0, 1, len(drawn)), drawn)
+        return pytest.approx(loss_at(np.concatenate([rates, ahead]))[-1], rel=2e-4)
+
+    until(page, f"Boolean({imagined})")
+    linked = page.evaluate(imagined)
+    assert linked == foretold([0.05, 0.05, 0.02])
+    choice, knots = page.get_by_label("Learning rate ahead"), page.get_by_role("slider", name="learning rate at step")
+    expect(choice).to_have_value("drawn")
+    expect(page.locator(".what-if .words")).to_contain_text("Annealing law L = 1.2 + 0.9 S₁^−0.5 − 0.02 S₂")
+    expect(page.locator(".what-if-outcome")).to_contain_text(" ± ")
+
+    # Keys move a knot, not through time, and the address follows once they rest.
+    knots.nth(2).press("PageDown")
+    expect(page).to_have_url(re.compile(r"whatif=0\.05,0\.05,0\.00632$"))
+    until(page, f"{imagined} !== {linked}")
+    assert page.evaluate(imagined) == foretold([0.05, 0.05, 0.00632])
+    assert page.evaluate("landscope.view.state.step") is None
+
+    # What is drawn with the pointer is one change, and "as it is" takes it back.
+    choice.select_option("constant")
+    expect(knots).to_have_count(7)
+    before = page.evaluate("landscope.view.state.whatif")
+    box = page.locator(".what-if-strip").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.8 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.8 * box["height"])
+    assert page.evaluate("landscope.view.state.whatif") == before
+    page.mouse.up()
+    until(page, f"landscope.view.state.whatif !== '{before}'")
+    low = [float(rate) for rate in page.evaluate("landscope.view.state.whatif").split(",")]
+    assert len({*low[2:4]}) == 1
+    assert low[3] < 0.2 * low[0]
+    choice.select_option("")
+    expect(knots).to_have_count(0)
+    until(page, f"{imagined} === undefined")
     assert watcher.errors == []

@@ -23,6 +23,7 @@ def in_a_fresh_process(code):
         "landscope.formats",
         "landscope.reports",
         "landscope.lab",
+        "landscope.loss_laws",
         "landscope_app",
     ],
 )

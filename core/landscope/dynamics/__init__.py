@@ -13,14 +13,6 @@ from landscope.dynamics.groups import by_group
 from landscope.dynamics.label_noise import label_noise
 from landscope.dynamics.learning_coefficient import calibrate_learning_coefficient, local_learning_coefficient
 from landscope.dynamics.lengths import Norms, norms
-from landscope.dynamics.loss_laws import (
-    annealing_areas,
-    fit_annealing_law,
-    fit_annealing_law_jointly,
-    fit_power_law,
-    forecast,
-    score_forecast,
-)
 from landscope.dynamics.output_changes import output_change, prediction_flips
 from landscope.dynamics.penalties import spectral_penalty, wasserstein_penalty
 from landscope.dynamics.probe_tasks import plasticity
@@ -38,6 +30,14 @@ from landscope.dynamics.states import Finding, Rule
 from landscope.dynamics.units import unit_activity
 from landscope.dynamics.updates import update_path
 from landscope.dynamics.weight_matrices import weight_statistics
+from landscope.loss_laws import (
+    annealing_areas,
+    fit_annealing_law,
+    fit_annealing_law_jointly,
+    fit_power_law,
+    forecast,
+    score_forecast,
+)
 
 __all__ = [
     "RULES",

@@ -32,6 +32,7 @@ class Monitoring:
         self._steps: list[int] = []
         self._waiting: list[tuple[int, dict[str, float]]] = []
         self._batch_size: int | None = None
+        self._rate: float | None = None
         self._monitor: StepMonitor | None = None
         self.renew()
 
@@ -41,8 +42,15 @@ class Monitoring:
         few = self._watched.train.layout.size <= _MOST_PARAMETERS
         self._monitor = StepMonitor(self._watched.train.model.parameters()) if few else None
 
-    def step(self) -> None:
-        """Takes in the step that was just made."""
+    def step(self, rate: float | None = None) -> None:
+        """Takes in the step that was just made.
+
+        Args:
+            rate: Its learning rate, told once, and again where it has changed.
+        """
+        if rate is not None and rate != self._rate:
+            self._rate = rate
+            self._waiting.append((self._watched.step, {"step/learning_rate": rate}))
         if self._monitor is None:
             return
         try:

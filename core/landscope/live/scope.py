@@ -298,7 +298,7 @@ class Scope:
             self._chronicle.loss(self._watched.step, loss)
         if self._alterations.reformed():
             self._renew()
-        self._monitoring.step()
+        self._monitoring.step(self._control.optimizers.rate())
         self._remember()
         if self._runner.wants(self._training_seconds, entered):
             with self._control.effective():

@@ -295,6 +295,13 @@ class Steered(tuple[SteeredOptimizer, ...]):
         """Whether a schedule of torch's changes one of them."""
         return any(optimizer.scheduled for optimizer in self)
 
+    def rate(self) -> float | None:
+        """The learning rate of the first group, as it stands; None without one, or where reading it waits for a GPU."""
+        if not self or not self[0].has("lr"):
+            return None
+        own = self[0].own.param_groups[0]["lr"]
+        return None if isinstance(own, torch.Tensor) and own.device.type != "cpu" else self[0].value("lr", 0)
+
     def single(self) -> SteeredOptimizer:
         """The only one.
 

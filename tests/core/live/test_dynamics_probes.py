@@ -209,6 +209,22 @@ def test_the_batch_size_is_recorded_where_it_is_known(tmp_path):
     assert open_run(scope.path).scalars("batch/size")[1].tolist() == [4]
 
 
+def test_the_learning_rate_is_recorded_where_it_changes(tmp_path):
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD([{"params": [model.weight], "lr": 0.5}, {"params": [model.bias]}], lr=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5)
+    data = torch.randn(8, 3), torch.randn(8, 2)
+    with watch(model, mse_loss, data, optimizer=optimizer, probes=[], runs=tmp_path) as scope:
+        for _ in range(5):
+            optimizer.zero_grad()
+            model(torch.randn(4, 3)).square().mean().backward()
+            optimizer.step()
+            scope.step()
+            schedule.step()
+    steps, rates = open_run(scope.path).scalars("step/learning_rate")
+    assert (steps.tolist(), rates.tolist()) == ([1, 3, 5], [0.5, 0.25, 0.125])
+
+
 def test_with_a_beginning_go_the_words_of_its_rule(tmp_path, monkeypatch):
     monkeypatch.setattr("landscope.live.chronicle._FINDING_INTERVAL", -1.0)
     falling = Probe("sharpness", lambda watched: {"train/loss": 1.0 if watched.step < 4 else 100.0 * watched.step})
