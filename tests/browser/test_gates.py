@@ -47,7 +47,7 @@ def test_few_drawing_contexts_after_every_page_was_visited_twice(listing: str, c
     page, watcher = opened(context, listing)
     for path in 2 * ("/", "/recipes", "/run/latest", "/run/latest?style=surface"):
         page.evaluate(f"landscope.view.go('{path}')")
-        page.wait_for_timeout(800)
+        page.wait_for_timeout(400)
     until(page, "window.contexts.size > 0")
     assert page.evaluate("window.contexts.size") <= 8
     assert watcher.errors == []
