@@ -12,20 +12,22 @@ landscope.view = (() => {
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice
   const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page
   const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear", chosen: "" };
-  // Names and numbers, which are no closed choices either: what is to be measured, the open picture, the stop of a
-  // lesson, two pinned steps, the panels in their order, whether another page shows this one in a frame, and a drawn
-  // learning rate.
+  // Names and numbers, which are no closed choices either: what is to be measured, where on a plane, the open picture,
+  // the stop of a lesson, two pinned steps, the panels in their order, whether another page shows this one in a frame,
+  // and a drawn learning rate.
   const OPEN = {
     measure: /^[a-z0-9_-]{1,40}$/,
     job: /^\d{1,15}$/,
     lesson: /^\d{1,2}$/,
+    at: /^\d{1,15}(,-?\d{1,12}(\.\d{1,20})?(e[+-]?\d{1,3})?){2}$/,
     a: /^\d{1,12}$/,
     b: /^\d{1,12}$/,
     panels: /^[a-z,]{1,200}$/,
     embed: /^1$/,
     whatif: /^[\d.e,-]{3,400}$/,
   };
-  const OF_ONE_RUN = { step: null, job: "", lesson: "", a: "", b: "", whatif: "" }; // what another run has no use for
+  // What another run has no use for.
+  const OF_ONE_RUN = { step: null, job: "", at: "", lesson: "", a: "", b: "", whatif: "" };
 
   const read = () => {
     const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);

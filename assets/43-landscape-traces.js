@@ -148,7 +148,7 @@ landscope.landscapeTraces = (() => {
           hovertemplate: `${heights.plain(quantity.label)} is not finite<extra></extra>`,
         },
       );
-    return [...traces, ...pathOnMap(slice, quantity, relief, accent), present(accent)];
+    return [...traces, ...pathOnMap(slice, quantity, relief, accent), present(accent), ...placeOn(slice)];
   };
   const pathOnMap = (slice, quantity, relief, accent) => {
     const path = pathOf(slice);
@@ -172,6 +172,22 @@ landscope.landscapeTraces = (() => {
         y: [path.y[0]],
         marker: { symbol: "circle", size: 8, color: "#ffffff", line: { width: 2, color: accent } },
         hoverinfo: "skip",
+      },
+    ];
+  };
+  // Where it is to be measured.
+  const placeOn = (slice) => {
+    if (!landscope.place.isOn(slice)) return [];
+    const { alpha, beta } = landscope.place.current();
+    return [
+      {
+        type: "scatter",
+        name: "place",
+        mode: "markers",
+        x: [alpha],
+        y: [beta],
+        marker: { symbol: "diamond", size: 10, color: "#ffffff", line: { width: 1.5, color: "#1a1a1a" } },
+        hovertemplate: "to be measured: α %{x}, β %{y}<extra></extra>",
       },
     ];
   };

@@ -151,5 +151,6 @@ landscope.drawers.landscape = (() => {
   ];
   const summary = ({ axes }) => (axes && axes.length > 1 ? `α: ${axes[0]} · β: ${axes[1]}` : "");
   const options = (slice) => ({ style: landscope.view.state.style, show: heights.shownOf(slice).key });
-  return { frameName, viewOf, draw, readout, details, summary, options };
+  const clicked = (point, slice, event) => landscope.place.clicked(point, slice, event);
+  return { frameName, viewOf, draw, readout, details, summary, options, clicked, chosenBy: ["at"] };
 })();

@@ -33,9 +33,9 @@ landscope.panels = (() => {
       graph.removeAllListeners();
       graph.on("plotly_relayout", (change) => zoomed(entry, change));
       graph.on("plotly_doubleclick", () => unzoom(entry));
-      graph.on("plotly_click", ({ points }) => {
+      graph.on("plotly_click", ({ points, event }) => {
         if (!points.length) return;
-        if (entry.drawer?.clicked && entry.shown) entry.drawer.clicked(points[0], entry.shown.found);
+        if (entry.drawer?.clicked && entry.shown) entry.drawer.clicked(points[0], entry.shown.found, event);
         if (!entry.view.overSteps) return;
         landscope.timebar.choose(Number(entry.drawer?.stepAt ? entry.drawer.stepAt(points[0]) : points[0].x));
       });

@@ -2,6 +2,7 @@
 landscope.lab = (() => {
   const { run, view, controls, find, setText, element, format } = landscope;
   const REST_MS = 250;
+  const PLACE = "place"; // among the weights: those at a place on a plane
   const chosen = new Map(); // measurement -> { parameter: value } that differ from the usual
   let entries = null,
     words = {},
@@ -27,8 +28,10 @@ landscope.lab = (() => {
   // Why nothing can be measured now; "" where something can.
   const reason = () => {
     if (!run.data.head) return "The run is not known yet.";
-    if (controls.live()) return controls.reasonAgainst("measure");
-    return controls.standing() || (typeof run.data.head.worker !== "string" ? "Nobody is there to measure it." : "");
+    const elsewhere = landscope.place.reason();
+    if (controls.live()) return controls.reasonAgainst("measure") || elsewhere;
+    if (controls.standing() || elsewhere) return controls.standing() || elsewhere;
+    return typeof run.data.head.worker !== "string" ? "Nobody is there to measure it." : "";
   };
   const worker = () => {
     const state = controls.live() ? "" : run.data.head?.worker || "";
@@ -90,10 +93,13 @@ landscope.lab = (() => {
     return row(name, input, remark);
   };
 
+  const keptSteps = () =>
+    [...(run.data.frames.get("snapshot")?.step || []), ...(controls.state.known?.checkpoints || [])].sort(
+      (a, b) => a - b,
+    );
   // The kept weights that are nearest at or below the shown step.
   const keptStep = () => {
-    const steps = [...(run.data.frames.get("snapshot")?.step || []), ...(controls.state.known?.checkpoints || [])];
-    const ascending = steps.sort((a, b) => a - b),
+    const ascending = keptSteps(),
       index = landscope.lastAtOrBelow(ascending, run.shownStep());
     return index < 0 ? null : ascending[index];
   };
@@ -105,6 +111,9 @@ landscope.lab = (() => {
       ]),
       step = select([["", "newest"]]);
     what.addEventListener("change", () => view.set({ measure: what.value }));
+    step.addEventListener("change", () => {
+      if (step.value !== PLACE) landscope.place.remove();
+    });
     const rows = [
       row("Measurement", what, words.what),
       row("Data", objective, words.objective),
@@ -112,7 +121,7 @@ landscope.lab = (() => {
     ];
     const parameters = element("div", { className: "turned" });
     form = { what, objective, step, parameters, summary: rows[0].querySelector(".words") };
-    find("[data-form]").replaceChildren(...rows, parameters);
+    find("[data-form]").replaceChildren(...rows, landscope.place.make(), parameters);
   };
   const fill = () => {
     const all = offered(),
@@ -137,9 +146,13 @@ landscope.lab = (() => {
     const kept = view.following() ? null : keptStep(),
       steps = [["", "newest"]];
     if (kept !== null) steps.push([String(kept), `step ${format.whole(kept)}`]);
+    const at = landscope.place.current(),
+      chosen = form.step.value;
+    const wished = at ? PLACE : !["", PLACE].includes(chosen) && steps.length > 1 ? steps[1][0] : "";
+    if (at) steps.push([PLACE, landscope.place.words()]);
+    landscope.place.show();
     const stepKey = JSON.stringify(steps);
     if (form.step.dataset.key === stepKey) return;
-    const wished = form.step.value !== "" && steps.length > 1 ? steps[1][0] : "";
     form.step.dataset.key = stepKey;
     form.step.replaceChildren(...steps.map(([value, text]) => element("option", { value, text })));
     form.step.value = wished;
@@ -199,8 +212,10 @@ landscope.lab = (() => {
     }
     sent = true;
     show();
-    const step = form.step.value === "" ? null : Number(form.step.value);
+    const at = landscope.place.current();
+    const step = form.step.value === "" || at ? null : Number(form.step.value);
     const asked = { what: one.name, objective: form.objective.value, step, parameters: { ...values() } };
+    if (at) asked.at = at;
     const ticket = await controls.send("measure", asked);
     if (ticket.seq !== null) landscope.jobs.expect(ticket);
     sent = false;
@@ -219,7 +234,7 @@ landscope.lab = (() => {
   const title = (what) => (entries || []).find(({ name }) => name === what)?.title || "";
   ["data", "head", "controls", "connection", "run", "route", "plan"].forEach((event) => landscope.on(event, show));
   landscope.on("view", (changed) => {
-    if (["dock", "measure", "step"].some((key) => changed.has(key))) show();
+    if (["dock", "measure", "step", "at", "plane"].some((key) => changed.has(key))) show();
   });
-  return { mount, measure, open, title };
+  return { mount, measure, open, title, keptSteps };
 })();

@@ -46,7 +46,8 @@ landscope.result = (() => {
     const last = frames.seq.length - 1,
       theme = landscope.theme.name();
     setText(find("#result-title"), one.what);
-    setText(find("#result-words"), `step ${format.whole(frames.step[last])} · job ${one.job} · ${one.state}`);
+    const where = one.remark || `step ${format.whole(frames.step[last])}`;
+    setText(find("#result-words"), `${where} · job ${one.job} · ${one.state}`);
     draw(frames.seq[last], theme);
   };
   const draw = async (seq, theme) => {

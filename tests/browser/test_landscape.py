@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from scipy.interpolate import CubicSpline
 
-from landscope.measurements import Slice2D
+from landscope.measurements import Provenance, Slice2D, Snapshot
 from landscope.runs import RunWriter
 from tests.browser.conftest import HOSTILE, until
 from tests.browser.scene import settled_eye
@@ -203,4 +203,57 @@ def test_failed_checks_holes_and_hostile_names_are_seen_as_they_are(
     expect(notice).to_contain_text("OutOfMemoryError: too large")
     expect(page.locator('[data-cover="landscape"]')).to_have_text("no measurement")
     assert json.loads(page.evaluate("JSON.stringify(landscope.planes.available())")) == ["random", "gradient"]
+    assert watcher.errors == []
+
+
+PLACES = f"{GRAPH}.data.filter(({{ name }}) => name === 'place').map(({{ x, y }}) => [x[0], y[0]])"
+PIXEL = f"""(() => {{
+    const {{ xaxis: x, yaxis: y }} = {GRAPH}._fullLayout, box = {GRAPH}.getBoundingClientRect();
+    return [box.x + x._offset + x.d2p(0.31), box.y + y._offset + y.d2p(-0.2)];
+}})()"""
+
+
+def test_a_click_on_the_map_is_a_place_to_measure_at(writer: RunWriter, serve: Callable, visit: Callable) -> None:
+    for plane in ("random", "hessian"):
+        record(writer, slice_at(STEP, STEPS, plane, 1))
+    theta, source = np.zeros(3, np.float32), Provenance(method="test")
+    writer.measurement(STEP, "snapshot", Snapshot(provenance=source, theta=theta, names=("w",), sizes=(3,)))
+    writer.close("finished")
+    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?plane=random&panels=landscape")
+    sent: list[Any] = []
+
+    def answer(route: Route) -> None:
+        sent.append(route.request.post_data_json["params"])
+        route.fulfill(json={"seq": 1})
+
+    page.route("**/commands", answer)
+    until(page, f"{GRAPH}.data.length > 0")
+    page.mouse.dblclick(*page.evaluate(PIXEL))
+    page.wait_for_timeout(500)
+    assert page.evaluate("landscope.view.state.at") == ""
+
+    page.mouse.click(*page.evaluate(PIXEL))
+    weights = page.get_by_label("Weights", exact=True)
+    expect(weights).to_have_value("place")
+    at = page.evaluate("landscope.place.current()")
+    assert [at["alpha"], at["beta"]] == pytest.approx([0.31, -0.2], abs=0.01)
+    said = f"at alpha {at['alpha']}, beta {at['beta']} of the random plane of step 600"
+    expect(weights.locator("option:checked")).to_have_text(said)
+    expect(page).to_have_url(re.compile(rf"at={at['frame']},{at['alpha']},{at['beta']}(&|$)"))
+    until(page, f"JSON.stringify({PLACES}) === '{json.dumps([[at['alpha'], at['beta']]], separators=(',', ':'))}'")
+
+    page.get_by_label("Alpha on the plane").fill("0.5")
+    page.get_by_label("Beta on the plane").fill("-0.25")
+    page.keyboard.press("Enter")
+    until(page, f"JSON.stringify({PLACES}) === '[[0.5,-0.25]]'")
+    page.locator('#dock [data-action="measure"]').click()
+    until(page, "landscope.jobs.all().length === 1")
+    assert sent[0]["at"] == {"frame": at["frame"], "alpha": 0.5, "beta": -0.25}
+    assert sent[0]["step"] is None
+
+    page.get_by_role("button", name="Remove the place").click()
+    expect(weights).to_have_value("")
+    until(page, f"{PLACES}.length === 0")
+    page.evaluate("landscope.view.set({ plane: 'hessian' })")
+    expect(page.locator("#dock .place .words")).to_contain_text("directions of a hessian plane are not kept")
     assert watcher.errors == []

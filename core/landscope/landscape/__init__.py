@@ -17,6 +17,7 @@ from landscope.landscape.ensembles import ensemble, mean_curvature, trace_check
 from landscope.landscape.inputs import adversarial_direction, adversarial_plane, of_inputs, of_layer, of_tensor
 from landscope.landscape.mode_connectivity import connect
 from landscope.landscape.normalisation import normalised
+from landscope.landscape.rebuilding import point_on_plane, rebuilt_directions
 from landscope.landscape.slices import cut, refine, slice1d, slice2d, slice3d, trajectory_cut, trajectory_slice
 from landscope.landscape.snapshots import Plane, plane_between, plane_through
 from landscope.landscape.symmetries import permutable_axes
@@ -71,8 +72,10 @@ __all__ = [
     "permutable_axes",
     "plane_between",
     "plane_through",
+    "point_on_plane",
     "project_path",
     "random_directions",
+    "rebuilt_directions",
     "refine",
     "roughness",
     "sam_direction",

@@ -92,6 +92,11 @@ class Jobs:
             raise ValueError(
                 "a live training is measured at one step at a time; ask for each, or when the run has ended"
             )
+        if asked.get("at") is not None:
+            raise ValueError(
+                "a live training is measured at its present weights or a kept step; ask for a place on a plane "
+                "when the run has ended"
+            )
         if len(self._waiting) >= _MOST:
             raise ValueError(f"at most {_MOST} measurements may wait; cancel one, or ask when they are done")
         trajectory = watched.trajectory

@@ -24,7 +24,7 @@ included), it was 94 of 100 in one and at least 95 in the rest. From coarser gri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -43,7 +43,7 @@ from landscope.measurements.splines import (
     upsampled,
 )
 
-__all__ = ["HeldOut", "Interpolation", "held_out_error", "interpolated"]
+__all__ = ["HeldOut", "Interpolation", "drawn_at", "held_out_error", "interpolated"]
 
 S = TypeVar("S", bound=Slice)
 
@@ -126,6 +126,36 @@ def interpolated(coarse: Slice, points: int | tuple[int, ...] = 33) -> Interpola
         Axis.of(coordinates, count, logarithmic=coarse.scale == "log")
         for coordinates, count in zip(coarse.coordinates(), counts, strict=True)
     ]
+    return _interpolation(coarse, axes)
+
+
+def drawn_at(coarse: Slice, place: Sequence[float]) -> tuple[float, float]:
+    """The drawn loss at one place of a slice, and its stated error, both in units of the loss.
+
+    At a computed point that is the computed loss, and no error; see `Interpolation` for what the error is otherwise.
+
+    Args:
+        coarse: The computed slice.
+        place: A coordinate along each axis.
+
+    Raises:
+        ValueError: if the place has another number of coordinates, or lies outside of the slice.
+    """
+    known = coarse.coordinates()
+    if len(place) != len(known):
+        raise ValueError(f"place must have {len(known)} coordinates, got {len(place)}")
+    for name, coordinates, at in zip(_NAMES, known, place, strict=False):
+        low, high = float(np.min(coordinates)), float(np.max(coordinates))
+        if not low <= at <= high:
+            raise ValueError(f"{name} must lie on the slice, from {low:g} to {high:g}, got {at:g}")
+    logarithmic = coarse.scale == "log"
+    axes = [Axis.at(coordinates, at, logarithmic=logarithmic) for coordinates, at in zip(known, place, strict=True)]
+    drawn = _interpolation(coarse, axes)
+    loss, share = float(drawn.slice.loss.item()), float(drawn.error.item())
+    return loss, share * (loss if drawn.logarithmic else _extent(coarse.loss))
+
+
+def _interpolation(coarse: Slice, axes: list[Axis]) -> Interpolation:
     finer = _on_grid(coarse, lambda values, smooth: _drawn(values, axes, smooth=smooth)).replaced(
         **dict(zip(_NAMES, (axis.coordinates for axis in axes), strict=False))
     )

@@ -56,6 +56,19 @@ class Axis:
         sign = 1.0 if coordinates[-1] > coordinates[0] else -1.0
         return cls(sign * variable, sign * targets, finer, exact)
 
+    @classmethod
+    def at(cls, coordinates: Array, place: float, *, logarithmic: bool) -> Axis:
+        """The axis with a single drawn point, anywhere on it; arguments as of `of`."""
+        coordinates = np.asarray(coordinates, dtype=np.float64)
+        unit = _LINEAR * np.abs(coordinates).max()
+        points = np.append(coordinates, place)
+        variable = np.arcsinh(points / unit) if logarithmic else points
+        known = np.flatnonzero(coordinates == place)
+        sign = 1.0 if coordinates[-1] > coordinates[0] else -1.0
+        target = variable[known[0]] if known.size else variable[-1]
+        drawn = np.array([sign * target]), np.array([float(place)]), np.array([known.size > 0])
+        return cls(sign * variable[:-1], *drawn)
+
     def halved(self) -> tuple[Axis, NDArray[np.intp]]:
         """The axis on which every other known point, and the last, is known and all are drawn; and which those are."""
         points = np.arange(len(self.knots))

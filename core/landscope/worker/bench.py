@@ -16,8 +16,11 @@ from landscope.batch_norm import batch_norm_layers
 from landscope.curvature import stability_rule
 from landscope.experiments import Experiment
 from landscope.lab import Subject
+from landscope.landscape import point_on_plane, rebuilt_directions
+from landscope.measurements import Measurement, Slice2D
 from landscope.objective import Objective
-from landscope.runs import Run
+from landscope.runs import FrameRef, Run
+from landscope.worker.places import Place, compared
 from landscope.worker.weights import kept_steps, kept_weights, load_weights, read_checkpoint
 
 __all__ = ["Bench"]
@@ -101,6 +104,48 @@ class Bench:
             also=also,
             store=self.store,
         )
+
+    def step_of(self, place: Place) -> int:
+        """The step around whose weights the plane lies that a place is on.
+
+        Raises:
+            ValueError: if there is no such slice any more, or those weights were not kept.
+        """
+        frame = self._frame(place)
+        steps = self.steps()
+        if frame.step not in steps:
+            nearest = min(steps, key=lambda kept: abs(kept - frame.step), default=None)
+            instead = "" if nearest is None else f"; the nearest weights are those of step {nearest:,}"
+            raise ValueError(f"the weights of step {frame.step:,}, around which the plane lies, were not kept{instead}")
+        return frame.step
+
+    def move(self, subject: Subject, place: Place) -> str:
+        """Puts the weights of a place on a plane into the model, which has those of the plane's centre.
+
+        Returns:
+            Where that is, and the loss there beside what the plane says, in words.
+
+        Raises:
+            ValueError: if the plane cannot be built again exactly, or the place lies outside of the slice.
+        """
+        objective, frame = subject.objective, self._frame(place)
+        slice2d = Measurement.from_bytes(self._run.frame_bytes(frame.seq)).at(frame.step)
+        assert isinstance(slice2d, Slice2D)
+        centre, path = objective.theta(), None
+        if slice2d.plane == "trajectory" and slice2d.path_steps is not None:
+            steps = slice2d.path_steps.tolist()
+            path = torch.stack([self._vector(objective, kept_weights(self._run, at)) for at in steps])
+        directions = rebuilt_directions(objective, slice2d, centre, path)
+        theta = point_on_plane(centre, directions, (place.alpha, place.beta))
+        said = compared(slice2d, place, objective, objective.value(theta))
+        load_weights(objective.model, objective.layout.unflatten(theta))
+        return f"{place.words(slice2d)}: {said}"
+
+    def _frame(self, place: Place) -> FrameRef:
+        frame = next((frame for frame in self._run.frames() if frame.seq == place.frame), None)
+        if frame is None or frame.kind != Slice2D.kind:
+            raise ValueError(f"frame {place.frame} is no slice on a plane that the run still has; choose another place")
+        return frame
 
     def _objective(self, split: Any, examples: int, without: bool) -> Objective:
         key = (split, examples, without)

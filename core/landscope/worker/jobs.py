@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from landscope import lab
 from landscope.experiments import Experiment
+from landscope.measurements import Measurement
 from landscope.runs import Run, RunAppender
 from landscope.runs.commands import Inbox
 from landscope.worker.bench import Bench
@@ -56,6 +58,7 @@ class JobQueue:
         self._inbox = Inbox(run.path)
         self._polled = self._said = float("-inf")
         self._waiting: dict[int, MeasureRequest] = {}
+        self._remarks: dict[int, str] = {}  # where on a plane a job measures, and what the loss is there
         self._cancelled: set[int] = set()
         events = run.events("job")
         self._pasts, self._measured = pasts(events), measured(events)
@@ -99,7 +102,7 @@ class JobQueue:
         steps: tuple[int, ...] = request.steps
         self.current = request
         try:
-            steps = request.steps or self._last()
+            steps = request.steps or self._where(request)
             self._tell(request, steps[0], "running", f"{request.what} is measured", done=0.0, attempt=attempts + 1)
             for number, step in enumerate(steps):
                 if (request.key, step) not in self._measured:
@@ -116,9 +119,8 @@ class JobQueue:
             self.current = None
             self._waiting.pop(request.job, None)
         shutil.rmtree(self.bench.store, ignore_errors=True)
-        self._tell(
-            request, steps[-1], "done", f"{request.what} is done", done=1.0, seconds_left=0.0, frame=request.frame
-        )
+        facts = {"done": 1.0, "seconds_left": 0.0, "frame": request.frame, **self._said_of(request)}
+        self._tell(request, steps[-1], "done", f"{request.what} is done", **facts)
         return True
 
     def abandon(self, request: MeasureRequest) -> None:
@@ -138,14 +140,32 @@ class JobQueue:
 
         report(lab.Progress(0.0, None))
         subject = self.bench.subject(step, request.split, request.examples, path=request.what == "slice2d")
+        if request.place is not None:
+            self._remarks[request.job] = self.bench.move(subject, request.place)
         for progress in lab.begin(request.what, subject, request.parameters, report=report):
             if progress.result is not None:
-                self._appender.measurement(step, request.frame, progress.result.at(step))
+                self._appender.measurement(step, request.frame, self._marked(request, progress.result.at(step)))
             report(progress)
         self._measured.add((request.key, step))
         text = f"{request.what} at step {step:,} is measured"
         facts = {"done": (number + 1) / of, "key": request.key, "measured": step, "frame": request.frame}
+        facts |= self._said_of(request)
         self._tell(request, step, "running", text, **facts)
+
+    def _marked(self, request: MeasureRequest, result: Measurement) -> Measurement:
+        """The result, which says where it was measured if that is not at the weights of its step."""
+        remark = self._remarks.get(request.job)
+        if remark is None:
+            return result
+        source = result.provenance
+        return result.replaced(provenance=replace(source, method=f"{source.method}, {remark}"))
+
+    def _said_of(self, request: MeasureRequest) -> dict[str, Any]:
+        return {"remark": self._remarks[request.job]} if request.job in self._remarks else {}
+
+    def _where(self, request: MeasureRequest) -> tuple[int, ...]:
+        """The step of the weights that a request without one is about."""
+        return self._last() if request.place is None else (self.bench.step_of(request.place),)
 
     def _last(self) -> tuple[int, ...]:
         steps = self.bench.steps()

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from landscope.lab import chosen
 from landscope.runs import Event
+from landscope.worker.places import Place
 
 __all__ = ["EXAMPLES", "JobPast", "MeasureRequest", "measured", "pasts"]
 
@@ -27,6 +28,7 @@ class MeasureRequest:
         steps: At which steps; the last one that there are weights of if there are none.
         examples: Of how many examples at most.
         parameters: All of the entry's.
+        place: On a recorded plane, instead of the weights of a step.
     """
 
     job: int
@@ -35,10 +37,11 @@ class MeasureRequest:
     steps: tuple[int, ...] = ()
     examples: int = EXAMPLES
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    place: Place | None = None
 
     @classmethod
     def read(cls, job: int, params: Mapping[str, Any]) -> Self:
-        """From a command's parameters: "what", "objective", "step" or "steps", "examples", "parameters".
+        """From a command's parameters: "what", "objective", "step" or "steps" or "at", "examples", "parameters".
 
         Raises:
             ValueError: if there is no such measurement, or a value is out of range.
@@ -52,7 +55,11 @@ class MeasureRequest:
         for name, number in (*(("step", at) for at in steps), ("examples", examples)):
             if not isinstance(number, int) or number < (name == "examples"):
                 raise ValueError(f"{name} must be a number of {name}s, got {number!r}")
-        return cls(job, entry.name, split, tuple(steps), examples, vars(asked))
+        at = params.get("at")
+        if at is not None and steps:
+            raise ValueError("a place on a plane is of the plane's own step; give either at or a step")
+        place = None if at is None else Place.read(at)
+        return cls(job, entry.name, split, tuple(steps), examples, vars(asked), place)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -63,6 +70,7 @@ class MeasureRequest:
             "steps": list(self.steps),
             "examples": self.examples,
             "parameters": dict(self.parameters),
+            **({} if self.place is None else {"at": self.place.params}),
         }
 
     @property

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from landscope.landscape.grids import spaced
 from landscope.measurements import Provenance, Slice1D, Slice2D, Slice3D
-from landscope.measurements.interpolation import held_out_error, interpolated
+from landscope.measurements.interpolation import drawn_at, held_out_error, interpolated
 from landscope.objective import Objective
 
 KINDS = {1: Slice1D, 2: Slice2D, 3: Slice3D}
@@ -264,3 +264,31 @@ def test_the_stated_error_covers_on_trained_networks(name, steps, plane):
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(cut(np.ones((5, 5)), np.arange(5.0), np.arange(5.0)))
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("shift", [0.0, -3.0])
+def test_one_place_is_drawn_as_the_whole_picture_is(scale, shift):
+    axes = [spaced(-1, 2, 7, scale), spaced(-1, 1, 9, scale)[::-1]]
+    coarse = cut(np.exp(cubic_of(*axes) / 3) + 1 + shift, *axes, scale=scale)
+    whole = interpolated(coarse, (25, 33))
+    extent = 1.0 if shift == 0 else np.ptp(coarse.loss)
+    for i, j in [(0, 0), (4, 8), (5, 9), (14, 31), (24, 32)]:
+        drawn, error = drawn_at(coarse, (whole.slice.alpha[i], whole.slice.beta[j]))
+        assert drawn == pytest.approx(whole.slice.loss[i, j], rel=1e-10)
+        unit = extent if shift else drawn
+        assert error == pytest.approx(whole.error[i, j] * unit, rel=1e-6, abs=1e-12)
+        assert (error == 0) == whole.computed[i, j]
+
+
+def test_a_place_beyond_the_slice_or_beside_a_hole_has_no_loss():
+    axis = np.linspace(-1, 1, 5)
+    loss = np.ones((5, 5))
+    loss[1, 1] = np.inf
+    coarse = cut(loss, axis, axis)
+    with pytest.raises(ValueError, match="alpha must lie on the slice, from -1 to 1, got"):
+        drawn_at(coarse, (1.5, 0))
+    with pytest.raises(ValueError, match="2 coordinates, got 1"):
+        drawn_at(coarse, (0.5,))
+    assert np.isnan(drawn_at(coarse, (-0.6, -0.6))).all()
+    assert drawn_at(coarse, (0.6, 0.6))[0] == pytest.approx(1.0)

@@ -141,6 +141,14 @@ def test_the_weights_of_a_snapshot_are_measured_too(training):
     assert found.provenance.examples == 20
 
 
+def test_a_place_on_a_plane_is_refused_while_the_training_goes_on(training):
+    training.ask("measure", what="trace", at={"frame": 1, "alpha": 0.0, "beta": 0.0})
+    training.step()
+    training.scope.close()
+    (refused,) = training.run.events("refused")
+    assert "ask for a place on a plane when the run has ended" in refused.text
+
+
 def test_it_goes_on_while_the_training_is_paused(training):
     training.ask("pause")
     sent = [threading.Timer(0.3, lambda: training.run.send("measure", what="trace", parameters={"budget": 10}))]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from landscope import curvature, lab
+from landscope import curvature, lab, landscape
 from landscope.runs import Run, RunAppender, RunWriter
 from landscope.runs.commands import send_command
 from landscope.worker.jobs import JobQueue
@@ -213,3 +213,84 @@ def test_a_request_is_the_same_whatever_its_steps():
     assert one.key == two.key != MeasureRequest.read(3, {"what": "trace", "examples": 8}).key
     assert one.key != MeasureRequest.read(4, {"what": "sharpness"}).key
     assert lab.chosen("trace", one.params["parameters"])[1].budget == 60
+
+
+def weights_of(run, step):
+    return torch.from_numpy(run.measurement("snapshot", step=step).theta)
+
+
+def kept_slice(run, measured, step):
+    """The number of a slice's frame, as if the run's trainer had recorded it."""
+    with RunAppender(run.path) as appender:
+        appender.measurement(step, f"slice/{measured.plane}", measured.at(step))
+    return run.frames(f"slice/{measured.plane}")[-1].seq
+
+
+def test_a_place_on_a_random_plane_is_measured_beside_what_the_plane_says(run, program):
+    objective, theta = of_file(program).objective("train"), weights_of(run, 5)
+    measured = landscape.slice2d(objective, theta=theta, points=17, seed=4)
+    frame = kept_slice(run, measured, 5)
+    job = ask(run, "trace", at={"frame": frame, "alpha": 0.31, "beta": -0.2}, parameters={"budget": 8})
+    work(run, partial(of_file, program))
+    first, second = landscape.random_directions(objective, 2, seed=4, theta=theta).double()
+    there = (theta.double() + 0.31 * first - 0.2 * second).float()
+    found = run.measurement(f"lab/{job}/trace")
+    assert found.value == pytest.approx(curvature.trace(objective, theta=there, budget=8).value, rel=1e-5)
+    assert found.provenance.step == 5
+    remark = run.events("job")[-1].data["remark"]
+    assert found.provenance.method.endswith(remark)
+    assert remark.startswith("at alpha 0.31, beta -0.2 of the random plane of step 5: the plane says ")
+    assert remark.endswith(f", measured {objective.value(there):.4g}")
+
+
+def test_a_place_on_the_trajectory_s_plane(run, program):
+    objective, steps = of_file(program).objective("train"), (0, 5)
+    path, theta = torch.stack([weights_of(run, step) for step in steps]), weights_of(run, 10)
+    measured = landscape.trajectory_slice(objective, path, theta=theta, path_steps=steps, points=9)
+    frame = kept_slice(run, measured, 10)
+    alpha, beta = float(measured.alpha[2]), float(measured.beta[5])
+    job = ask(run, "slice1d", at={"frame": frame, "alpha": alpha, "beta": beta}, parameters={"points": 5})
+    work(run, partial(of_file, program))
+    assert run.measurement(f"lab/{job}/slice1d").centre_loss == pytest.approx(measured.loss[2, 5], rel=1e-5)
+    assert f"says {measured.loss[2, 5]:.4g}, measured" in last_remark(run)
+
+
+def last_remark(run):
+    return run.events("job")[-1].data["remark"]
+
+
+def test_a_plane_that_says_something_else_is_said_to(run, program):
+    objective = of_file(program).objective("train")
+    measured = landscape.slice2d(objective, theta=weights_of(run, 5), points=9)
+    frame = kept_slice(run, measured.replaced(loss=1.5 * measured.loss), 5)
+    ask(run, "trace", at={"frame": frame, "alpha": 0.5, "beta": 0.5}, parameters={"budget": 8})
+    work(run, partial(of_file, program))
+    assert last_remark(run).endswith("further apart than that")
+
+
+@pytest.mark.parametrize(
+    ("at", "step", "reason"),
+    [
+        ({"alpha": 0.0, "beta": 0.0}, 7, "the weights of step 7, around which the plane lies, were not kept"),
+        ({"alpha": 3.0, "beta": 0.0}, 5, "alpha must lie on the slice, from -1 to 1, got 3"),
+        ({"alpha": 0.0, "beta": "x"}, 5, "beta must be a finite number"),
+        ({"alpha": 0.0}, 5, "at must hold frame, alpha and beta"),
+        ({"alpha": 0.0, "beta": 0.0, "frame": 1}, 5, "frame 1 is no slice"),
+    ],
+)
+def test_a_place_that_cannot_be_found_again_is_refused_in_words(run, program, at, step, reason):
+    objective = of_file(program).objective("train")
+    frame = kept_slice(run, landscape.slice2d(objective, theta=weights_of(run, 5), points=3), step)
+    ask(run, "trace", at={"frame": frame, **at})
+    work(run, partial(of_file, program))
+    assert run.events("job")[-1].data["state"] == "failed"
+    assert reason in last_text(run)
+
+
+def test_a_place_is_of_the_plane_s_own_step():
+    at = {"frame": 3, "alpha": 0.0, "beta": 1}
+    request = MeasureRequest.read(1, {"what": "trace", "at": at})
+    assert MeasureRequest.read(1, request.params) == request
+    assert request.key != MeasureRequest.read(1, {"what": "trace"}).key
+    with pytest.raises(ValueError, match="either at or a step"):
+        MeasureRequest.read(1, {"what": "trace", "at": at, "step": 5})
