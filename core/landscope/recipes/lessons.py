@@ -115,4 +115,63 @@ LESSONS: dict[str, tuple[Stop, ...]] = {
             "sharpness",
         ),
     ),
+    "chaos": (
+        Stop(
+            "Four hundred times the same",
+            "The same network, data and settings, trained four hundred times at once. What differs is chance: where "
+            "the weights begin, and in which order the examples come.",
+            0.0,
+        ),
+        Stop(
+            "Which is the better run?",
+            "The bars are the accuracies on the test set. Somebody who trains twice may well report the best of these. "
+            "The dashed line needs no training at all: it is the spread if each run erred by itself at each example.",
+            1.0,
+            "exhibit/accuracies",
+        ),
+        Stop(
+            "Mostly the test set's",
+            "The bars follow the line: most of the spread comes from which examples happen to be in the test set, and "
+            "hardly any is left on the distribution they come from. A better run here is rarely a better network.",
+            1.0,
+            "exhibit/accuracies",
+        ),
+        Stop(
+            "One flipped bit",
+            "Two runs that differ by the last bit of one weight come to disagree nearly as much as any two. So no "
+            "order and no initialisation is to blame: the training itself is sensitive, and forgets where it came from.",
+            1.0,
+            "exhibit/one-bit",
+        ),
+    ),
+    "fractal": (
+        Stop(
+            "A map of trainings",
+            "Every point is a network of its own, trained with two learning rates: one for each layer. Blue ones "
+            "converge, orange ones diverge.",
+            0.3,
+            "exhibit/map",
+        ),
+        Stop(
+            "Drag a box",
+            "Where blue meets orange, drag a box and run it: the same map, larger. The line between them does not "
+            "become smooth. Try again in there.",
+            1.0,
+            "exhibit/map",
+        ),
+        Stop(
+            "Counted in boxes",
+            "A smooth line takes half as many boxes of twice the size, a region a fourth. The slope says where between "
+            "them this boundary is: its dimension.",
+            1.0,
+            "exhibit/boxes",
+        ),
+        Stop(
+            "What remains in practice",
+            "The best learning rates lie close to that edge, and near it a search by small steps means little. Far "
+            "down, the grid of a few points is itself too coarse: the dimension there is partly the grid's.",
+            1.0,
+            "exhibit/dimension",
+        ),
+    ),
 }
