@@ -139,7 +139,7 @@ LESSONS: dict[str, tuple[Stop, ...]] = {
         Stop(
             "One flipped bit",
             "Two runs that differ by the last bit of one weight come to disagree nearly as much as any two. So no "
-            "order and no initialisation is to blame: the training itself is sensitive, and forgets where it came from.",
+            "order and no initialisation is to blame: training itself is sensitive, and forgets where it came from.",
             1.0,
             "exhibit/one-bit",
         ),
