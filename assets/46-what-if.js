@@ -34,7 +34,7 @@ landscope.whatIf = (() => {
     marks = [],
     resting = null,
     drawing = null; // where the pointer was last
-  let asked = { key: null, answer: null, text: "" };
+  let asked = { key: null, made_at: null, answer: null, text: "" };
 
   const svg = (tag, attributes) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -133,18 +133,19 @@ landscope.whatIf = (() => {
 
   const ask = async () => {
     const { whatif } = view.state,
-      key = `${run.data.id}|${shown.made_at}|${whatif}`;
+      { made_at } = shown,
+      key = `${run.data.id}|${made_at}|${whatif}`;
     if (asked.key === key) return;
     asked = { ...asked, key };
     const told = await landscope.api
-      .whatIf(run.data.id, whatif, shown.made_at)
+      .whatIf(run.data.id, whatif, made_at)
       .catch((error) => ({ refused: error.message }));
     if (asked.key !== key) return;
-    asked = { key, answer: told.refused ? null : told, text: told.refused || told.words };
+    asked = { key, made_at, answer: told.refused ? null : told, text: told.refused || told.words };
     landscope.emit("view", new Set(["whatif"])); // drawn anew, as after another choice
   };
   // What the law says beside a forecast: of the last drawing that was answered, until the present one is.
-  const answer = (made) => (view.state.whatif && made && asked.answer?.made_at === made.made_at ? asked.answer : null);
+  const answer = (made) => (view.state.whatif && made && asked.made_at === made.made_at ? asked.answer : null);
 
   const show = (made) => {
     if (!place) return;
@@ -165,7 +166,7 @@ landscope.whatIf = (() => {
     const half = told ? (told.high.at(-1) - told.low.at(-1)) / 2 : 0;
     setText(outcome, told ? `${format.number(told.expected.at(-1))} ± ${format.number(half, 2)}` : "");
     outcome.title = told ? `at step ${format.whole(told.steps.at(-1))}` : "";
-    if (!open) asked = { key: null, answer: null, text: "" };
+    if (!open) asked = { key: null, made_at: null, answer: null, text: "" };
     if (open && resting === null && drawing === null) knots = drawn();
     if (open && sensible(knots)) arrange();
     const named = Object.keys(PRESETS).find((name) => preset(name) === view.state.whatif);
@@ -212,7 +213,7 @@ landscope.whatIf = (() => {
       }),
     );
     outcome = element("span", { className: "what-if-outcome" });
-    words = element("p", { className: "words", role: "status" });
+    words = element("p", { className: "words", role: "status", tabindex: "0" });
     place = element("div", { className: "what-if" }, [
       element("div", { className: "row" }, [
         element("label", { for: "what-if", text: "Learning rate ahead" }),

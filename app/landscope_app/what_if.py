@@ -16,11 +16,13 @@ __all__ = ["drawn_rates", "held_rates", "imagined", "knots_of", "what_if"]
 
 Array = NDArray[np.float64]
 
-_RATE, _LOSS = "step/learning_rate", "train/loss"
+_RATE = "step/learning_rate"
+_LOSSES = {"train/loss": "the training loss", "step/loss": "the loss of batches"}
 _MOST_KNOTS, _POINTS = 16, 200
 _FEWEST = 16  # losses, as of the forecast that a run makes of itself
 _MOST_STEPS = 2_000_000  # whose areas are summed one by one
 _ORIGIN = "A law of language models (Tissue et al. 2024), and a guess elsewhere."
+_BELOW = " It comes to 0 and below, as no loss does: the law does not reach so far ahead."
 
 
 def knots_of(text: str) -> Array:
@@ -82,34 +84,48 @@ def what_if(run: Run, knots: Array, step: int | None = None) -> dict[str, Any]:
         `refused`, in words, or else `words`, `made_at` and up to 200 of `steps`, `expected`, `low` and `high`.
     """
     try:
-        last, law, made, past = _forecast(run, knots, step)
+        which, law, made, past = _forecast(run, knots, step)
     except ValueError as reason:
         return {"refused": str(reason)}
     shown = np.unique(np.linspace(0, len(made.steps) - 1, _POINTS).astype(int))
     lines = {name: getattr(made, name)[shown].tolist() for name in ("steps", "expected", "low", "high")}
-    return {"refused": "", "made_at": last, "words": _words(law, past), **lines}
+    return {
+        "refused": "",
+        "made_at": made.made_at,
+        "words": _words(which, law, past) + (_BELOW if made.expected.min() <= 0 else ""),
+        **lines,
+    }
 
 
-def _forecast(run: Run, knots: Array, step: int | None) -> tuple[int, LossLaw, Forecast, Array]:
-    known = run.scalar_names()
-    if _RATE not in known:
+def _forecast(run: Run, knots: Array, step: int | None) -> tuple[str, LossLaw, Forecast, Array]:
+    if _RATE not in run.scalar_names():
         raise ValueError("This run has no recorded learning rate, without which no law of it can be fitted.")
-    at, losses = ascending(*run.scalars(_LOSS)) if _LOSS in known else (np.empty(0, np.int64), np.empty(0))
     newest = run.head().step
     last = newest if step is None else min(step, newest)
-    usable = (at > 0) & (at <= last) & np.isfinite(losses)
-    at, losses = at[usable], losses[usable]
-    if len(at) < _FEWEST:
-        raise ValueError(f"A law needs {_FEWEST} training losses, and up to here there are {len(at)}.")
     if last > _MOST_STEPS:
         raise ValueError(f"What if is worked out for runs of up to {_MOST_STEPS:,} steps; this one has {last:,}.")
+    which, at, losses = _losses(run, last)
     past = held_rates(*ascending(*run.scalars(_RATE)), last)
-    return last, *imagined(at, losses, past, knots), past
+    return which, *imagined(at, losses, past, knots), past
 
 
-def _words(law: LossLaw, past: Array) -> str:
+def _losses(run: Run, last: int) -> tuple[str, NDArray[np.int64], Array]:
+    """The training losses up to a step, and what they are called; those of batches where the others are too few."""
+    most = 0
+    for name, called in _LOSSES.items():
+        if name not in run.scalar_names():
+            continue
+        at, losses = ascending(*run.scalars(name))
+        usable = (at > 0) & (at <= last) & np.isfinite(losses)
+        most = max(most, int(usable.sum()))
+        if usable.sum() >= _FEWEST:
+            return called, at[usable], losses[usable]
+    raise ValueError(f"A law needs {_FEWEST} training losses, and up to here there are {most}.")
+
+
+def _words(which: str, law: LossLaw, past: Array) -> str:
     """Which law, fitted to what, and how far it can be trusted."""
-    fitted = f"fitted to {len(law.steps)} points up to step {len(past):,}"
+    fitted = f"fitted to {len(law.steps)} points of {which} up to step {len(past):,}"
     power = f"L = {law.floor:.3g} + {law.scale:.3g} S₁^−{law.exponent:.2g}"
     if np.ptp(past) == 0:
         return (

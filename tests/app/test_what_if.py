@@ -53,12 +53,12 @@ def test_the_law_of_a_run_tells_of_another_schedule():
     np.testing.assert_allclose(made.expected, losses(whole)[STEPS:], rtol=1e-4)
 
 
-def recorded(root, rates, count=STEPS):
+def recorded(root, rates, count=STEPS, name="train/loss", lower=0.0):
     """A run with those learning rates, told where they change."""
     with RunWriter.create(root, name="drawn", config={}) as writer:
         loss = losses(RATES if rates is None else rates)
         for step in range(1, count + 1):
-            writer.scalars(step, {"train/loss": loss[step - 1]})
+            writer.scalars(step, {name: loss[step - 1] - lower})
             if rates is not None and (step == 1 or rates[step - 1] != rates[step - 2]):
                 writer.scalars(step, {"step/learning_rate": rates[step - 1]})
         writer.progress(count, None)
@@ -82,7 +82,11 @@ def test_the_page_is_told_the_forecast_and_its_law(tmp_path, ask):
     assert (told["refused"], told["made_at"], len(told["steps"])) == ("", STEPS, 200)
     np.testing.assert_allclose(told["expected"], losses(whole)[np.array(told["steps"]) - 1], rtol=1e-3)
     assert (np.array(told["low"]) <= told["expected"]).all()
-    for words in ("Annealing law", "up to step 300", "language models (Tissue et al. 2024), and a guess elsewhere"):
+    for words in (
+        "Annealing law",
+        "points of the training loss up to step 300",
+        "language models (Tissue et al. 2024), and a guess elsewhere",
+    ):
         assert words in told["words"]
     earlier = ask(run, rest="&step=250")
     assert (earlier["made_at"], earlier["steps"][0], earlier["steps"][-1]) == (250, 251, 500)
@@ -96,6 +100,18 @@ def test_without_a_change_the_annealing_term_is_left_out_in_words(tmp_path, ask)
     assert "never changed, so the annealing term cannot be fitted" in told["words"]
     forward = 0.1 * STEPS + 0.2 * (np.array(told["steps"]) - STEPS)
     np.testing.assert_allclose(told["expected"], 1.2 + 0.9 * forward**-0.5, rtol=1e-3)
+
+
+def test_a_forecast_below_zero_is_called_one(tmp_path, ask):
+    run = recorded(tmp_path, RATES, lower=0.9)
+    lasting, spent = ask(run, knots="0.1,0.1"), ask(run, knots="0.0001,0.0001")
+    assert min(lasting["expected"]) > 0 > min(spent["expected"])
+    assert ["as no loss does" in told["words"] for told in (lasting, spent)] == [False, True]
+
+
+def test_losses_of_batches_do_where_the_others_are_few(tmp_path, ask):
+    told = ask(recorded(tmp_path, RATES, name="step/loss"))
+    assert "points of the loss of batches up to step 300" in told["words"]
 
 
 def test_what_cannot_be_told_is_refused_in_words(tmp_path, ask):
