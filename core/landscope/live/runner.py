@@ -27,6 +27,7 @@ __all__ = ["Runner"]
 logger = logging.getLogger(__name__)
 
 _LOOK = 0.005  # seconds after which something may have become affordable where nothing was
+_LASTING = ("slice/random", "slice/trajectory")  # planes that can be built again where their centre is kept
 _PATIENCE = 10.0  # seconds for which a picture of earlier weights may sharpen before a new one is begun
 
 
@@ -90,6 +91,7 @@ class Runner:
         self._halves: dict[str, dict[str, Any]] = {}  # the fewer examples of what ran out of memory
         self._training = self._next_look = self._next_step = 0.0
         self._pace = Pace()
+        self._kept: set[int] = set()
         self._placements = {probe.name: Placement() for probe in probes if background and probe.background}
         self._replicator: Replicator | None = None
         self._aside: Background | None = None
@@ -207,6 +209,7 @@ class Runner:
             result = probe.measure(watched)
             if not isinstance(result, Iterator):
                 return self._watched.step, result, True
+            self._keep_centre(name)
             self._underway[name] = _Underway(self._watched.step, result)
         underway = self._underway[name]
         try:
@@ -216,6 +219,17 @@ class Runner:
             return underway.step, None, True
         underway.shown |= result is not None
         return underway.step, result, False
+
+    def _keep_centre(self, name: str) -> None:
+        """Keeps the present weights if a plane is laid through them, so that places on it can be measured afterwards.
+
+        As the path does: not at all where only a few of such weights can be held.
+        """
+        step, trajectory = self._watched.step, self._watched.trajectory
+        if name not in _LASTING or not trajectory.capacity or step in self._kept or step in trajectory.steps:
+            return
+        self._kept.add(step)
+        self._writer.measurement(step, "snapshot", self._watched.snapshot())
 
     def _count(self, name: str, seconds: float, *, ended: bool) -> None:
         """Adds up what a probe takes inline, and notes the sum once it has come to its end."""
@@ -241,6 +255,7 @@ class Runner:
         try:
             self._replicator = self._replicator or Replicator(self._watched)
             self._aside = Background(probe, self._watched, self._replicator)
+            self._keep_centre(name)
         except Exception as reason:  # noqa: BLE001 then it runs inline
             self._keep_inline(f"probes run inline, between steps: {_said(reason)}")
             return

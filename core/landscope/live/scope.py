@@ -24,7 +24,6 @@ from landscope.live.probes import Probe, Watched
 from landscope.live.progress import ProgressLine
 from landscope.live.runner import Runner
 from landscope.live.training_state import Stateful
-from landscope.measurements import Snapshot
 from landscope.runs import RunWriter
 
 __all__ = ["Scope"]
@@ -324,17 +323,10 @@ class Scope:
         watched = self._watched
         if not watched.trajectory.wants(watched.step):
             return
-        with watched.train.measuring() as meter:
+        with watched.train.measuring():
             theta = watched.train.theta()
             watched.trajectory.add(watched.step, theta, watched.sketch.value(theta))
-            layout = watched.train.layout
-            snapshot = Snapshot(
-                theta=theta.cpu().numpy(),
-                names=layout.names,
-                sizes=layout.sizes,
-                provenance=meter.provenance("snapshot of the weights"),
-            )
-        self._writer.measurement(watched.step, "snapshot", snapshot.at(watched.step))
+        self._writer.measurement(watched.step, "snapshot", watched.snapshot())
 
     def _spent_here(self) -> float:
         """Seconds spent between steps, without those by which the steps themselves were lengthened."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from landscope.live.trajectory import Trajectory
-from landscope.measurements import Measurement
+from landscope.measurements import Measurement, Snapshot
 from landscope.objective import Objective
 from landscope.optimizers import Optimizers
 
@@ -48,6 +48,14 @@ class Watched:
     def curvature(self) -> Objective:
         """The objective whose curvature is measured."""
         return self.focus if self.tight is None else self.tight
+
+    def snapshot(self) -> Snapshot:
+        """The present weights, as a run keeps them."""
+        layout = self.train.layout
+        with self.train.measuring() as meter:
+            theta, provenance = self.train.theta(), meter.provenance("snapshot of the weights")
+        found = Snapshot(theta=theta.cpu().numpy(), names=layout.names, sizes=layout.sizes, provenance=provenance)
+        return found.at(self.step)
 
     def halves(self) -> dict[str, Any]:
         """The objectives by name, each on half of its examples."""
