@@ -41,7 +41,6 @@ from landscope_app.laboratory import cost, picture
 from landscope_app.run_details import details
 from landscope_app.snippets import shown_path
 from landscope_app.steering import COMMANDS
-from landscope_app.what_if import knots_of, what_if
 
 __all__ = ["READ_ONLY", "RECIPES", "ROOT", "WORKERS", "api", "number_of", "run_of"]
 
@@ -152,6 +151,9 @@ def get_figure(run_id: str, seq: int) -> Response:
 @api.get("/runs/<run_id>/what-if")
 def get_what_if(run_id: str) -> Response:
     """The loss ahead for a learning rate that was drawn, or in words why there is none."""
+    # By the scipy below it, whose import would double the time in which a server starts.
+    from landscope_app.what_if import knots_of, what_if
+
     try:
         knots = knots_of(request.args.get("knots", ""))
     except ValueError as error:
