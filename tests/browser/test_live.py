@@ -13,7 +13,7 @@ from tests.browser.conftest import Trainer, until
 from tests.browser.scene import turn_scene
 from tests.browser.test_page import filled
 
-pytestmark = [pytest.mark.browser, pytest.mark.alone]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,7 @@ def training(trainer: Trainer, serve: Callable) -> str:
     return f"{serve(trainer.root)}/run/latest"
 
 
+@pytest.mark.alone
 def test_camera_turns_while_data_streams_and_stays(training: str, visit: Callable) -> None:
     page, watcher = visit(f"{training}?style=surface")
     turn = turn_scene(page, patience=30)
@@ -30,6 +31,7 @@ def test_camera_turns_while_data_streams_and_stays(training: str, visit: Callabl
     assert watcher.errors == []
 
 
+@pytest.mark.alone
 def test_page_keeps_up_and_obeys(training: str, visit: Callable) -> None:
     page, watcher = visit(training)
     filled(page)
