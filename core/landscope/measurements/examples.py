@@ -67,6 +67,30 @@ class ExampleScores(Measurement):
         scores = {name: getattr(self, name) for name in names} | {"correct": self.correct.astype(float)}
         return scores if self.grand is None else scores | {"grand": self.grand}
 
+    def kept(self, share: float, by: str = "el2n", *, smallest: bool = False) -> np.ndarray:
+        """Positions, ascending, of the examples to train on when only a share of them is kept.
+
+        Those with the largest scores are kept: by EL2N or GraNd the hardest, without which accuracy suffers most (Paul
+        et al. 2021, section 3). With labels that may be wrong the hardest are often those: keep the smallest then.
+
+        Args:
+            share: Of the examples, above 0 and up to 1; at least one is kept.
+            by: Name of the score, among `columns()`.
+            smallest: Whether to keep those with the smallest scores instead.
+
+        Raises:
+            ValueError: if there is no such score, or the share is out of range.
+        """
+        columns = self.columns()
+        if by not in columns:
+            raise ValueError(f"by must be one of {', '.join(columns)}, got {by!r}")
+        if not 0 < share <= 1:
+            raise ValueError(f"share must be above 0 and up to 1, got {share}")
+        count = max(1, round(share * len(self.labels)))
+        order = np.argsort(columns[by] if smallest else -columns[by], kind="stable")
+        kept: np.ndarray = np.sort(order[:count])
+        return kept
+
     def by_class(self) -> dict[str, np.ndarray]:
         """The mean of every score over each class, (C,) for the classes in `np.unique(labels)`."""
         classes = np.unique(self.labels)

@@ -205,3 +205,15 @@ def test_what_makes_no_sense_is_refused(classifier):
         learning_order({"a": history([1, 2]), "b": history([1, 2], labels=np.array([1, 0]))})
     with pytest.raises(ValueError, match="one integer class per example"):
         example_scores(Objective(classifier.model, mse_loss, (classifier.x, torch.zeros(30, 3).double())))
+
+
+def test_the_share_that_is_kept_has_the_largest_scores():
+    found = scores(0, [1.0] * 5).replaced(el2n=np.array([0.1, 0.9, 0.5, 0.9, 0.2]))
+    assert found.kept(0.4, "el2n").tolist() == [1, 3]
+    assert found.kept(0.4, "el2n", smallest=True).tolist() == [0, 4]
+    assert found.kept(1.0).tolist() == [0, 1, 2, 3, 4]
+    assert found.kept(1e-9).tolist() == [1]
+    with pytest.raises(ValueError, match=r"by must be one of losses, .*got .grand."):
+        found.kept(0.5, "grand")
+    with pytest.raises(ValueError, match="share must be above 0 and up to 1, got 0"):
+        found.kept(0)
