@@ -2,7 +2,7 @@
 landscope.exhibits = (() => {
   const { view, run, find, setText, element, painter, format } = landscope;
   const PREFIX = "exhibit/";
-  const WIDE = ["slice-set", "slice-2d-set"];
+  const WIDE = ["slice-set"];
   const KEPT = 80; // pictures in memory, so that stepping back and on is instant
   const panels = new Map(); // name -> what the panel is made of
   const pictures = new Map(); // run/seq/theme -> promise of the server's answer

@@ -142,10 +142,7 @@ def get_figure(run_id: str, seq: int) -> Response:
         drawn = picture(run, shown_path(run.path), number_of(seq), dark=request.args.get("theme") == "dark")
     except (KeyError, TypeError) as error:
         abort(404, description=str(error.args[0]))
-    response = Response(drawn, mimetype="application/json")
-    if run_id != LATEST:
-        response.headers["Cache-Control"] = _FOR_EVER
-    return response
+    return Response(drawn, mimetype="application/json")
 
 
 @api.get("/runs/<run_id>/what-if")

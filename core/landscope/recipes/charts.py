@@ -1,4 +1,4 @@
-"""Charts from lines given by name, as recipes have them, and charts from runs."""
+"""Charts from lines given by name, as recipes have them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from landscope.measurements import Chart, Provenance
-from landscope.runs import Run
 
-__all__ = ["Lines", "lines", "recorded_chart"]
+__all__ = ["Lines", "lines"]
 
 Lines: TypeAlias = Mapping[str, tuple[ArrayLike, ArrayLike]]
 """x and y of each line, by its label."""
@@ -56,15 +55,3 @@ def lines(
         expected=tuple(expected),
         **options,
     )
-
-
-def recorded_chart(run: Run, name: str) -> Chart:
-    """The last chart that was exhibited under a name.
-
-    Raises:
-        TypeError: if that exhibit is no chart.
-    """
-    found = run.measurement(f"exhibit/{name}")
-    if not isinstance(found, Chart):
-        raise TypeError(f"exhibit {name!r} must be a chart, got a {found.kind}")
-    return found

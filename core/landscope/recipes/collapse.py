@@ -12,12 +12,12 @@ import torch
 from landscope.embedding import features, geometry, orthogonal_frame
 from landscope.measurements import Chart, Geometry, Matrix, Provenance
 from landscope.objective import Objective
-from landscope.recipes.charts import lines, recorded_chart
+from landscope.recipes.charts import lines
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.collapsing_networks import LOSSES, Arm, class_counts, clusters, network, whitened
 from landscope.recipes.descent import device
 from landscope.recipes.settings import Configuration, knob
-from landscope.recipes.studies import Study
+from landscope.recipes.studies import Study, exhibited
 from landscope.runs import Run
 
 __all__ = ["ARMS", "FULL", "Config", "judge", "train"]
@@ -198,7 +198,7 @@ def _found(cosines: np.ndarray | None) -> np.ndarray:
 
 def judge(run: Run) -> list[Claim]:
     """Whether features collapsed, and their means are where theory has them in the end."""
-    nc1, angles, nc3, lengths = (recorded_chart(run, name).y for name in ("nc1", "nc2_angles", "nc3", "lengths"))
+    nc1, angles, nc3, lengths = (exhibited(run, name, Chart).y for name in ("nc1", "nc2_angles", "nc3", "lengths"))
     last = {arm: float(angles[arm.name][-1]) for arm in ARMS}
     scatter = {name: float(values[-1]) for name, values in nc1.items()}
     simplex = [last[arm] for arm in _SIMPLEXES]

@@ -16,9 +16,9 @@ from landscope.live import watch
 from landscope.live.kernel_probes import Modes
 from landscope.live.probes import Probe, default_probes
 from landscope.measurements import Chart
+from landscope.recipes.charts import lines
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import descend, device
-from landscope.recipes.pictures import chart_of_scalars
 from landscope.recipes.settings import Configuration, knob
 from landscope.runs import Run
 
@@ -153,5 +153,10 @@ def _probes() -> list[Probe]:
 
 def picture(run: Run) -> Chart:
     """The sharpness on its way to the limit."""
-    lines = {"λ max": "sharpness/lambda_max", "2/lr": "sharpness/threshold"}
-    return chart_of_scalars(run, lines, "sharpness (loss / parameter²)", expected=("2/lr",))
+    return lines(
+        "Sharpness",
+        "It rises to the limit, and hovers there.",
+        ("training (steps)", "sharpness (loss / parameter²)"),
+        {"λ max": run.scalars("sharpness/lambda_max")},
+        expected={"2/lr": run.scalars("sharpness/threshold")},
+    )

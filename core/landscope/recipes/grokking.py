@@ -13,9 +13,9 @@ from landscope.experiments import Experiment
 from landscope.live import watch
 from landscope.live.probes import Probe, default_probes
 from landscope.measurements import Chart
+from landscope.recipes.charts import lines
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import descend, device
-from landscope.recipes.pictures import chart_of_scalars
 from landscope.recipes.settings import Configuration, knob
 from landscope.runs import Run
 
@@ -161,5 +161,10 @@ def _first(run: Run, name: str, level: float) -> int | None:
 
 def picture(run: Run) -> Chart:
     """Both accuracies, on a logarithmic axis of steps."""
-    lines = {"train": "train/accuracy", "held out": "test/accuracy"}
-    return chart_of_scalars(run, lines, "accuracy (share)", x_log=True)
+    return lines(
+        "Accuracy",
+        "Memorised first, understood much later.",
+        ("training (steps)", "accuracy (share)"),
+        {"train": run.scalars("train/accuracy"), "held out": run.scalars("test/accuracy")},
+        x_log=True,
+    )

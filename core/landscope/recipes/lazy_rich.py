@@ -15,12 +15,12 @@ from torch import Tensor
 
 from landscope.kernel import alignment
 from landscope.measurements import Chart
-from landscope.recipes.charts import lines, recorded_chart
+from landscope.recipes.charts import lines
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import device
 from landscope.recipes.quadratic_networks import Networks, Problem, error_parts, lazy_limit
 from landscope.recipes.settings import Configuration, knob
-from landscope.recipes.studies import Study
+from landscope.recipes.studies import Study, exhibited
 from landscope.runs import Run
 
 __all__ = ["FULL", "Config", "judge", "train"]
@@ -81,12 +81,12 @@ def train(config: Config, runs: Path) -> Path:
 
 def judge(run: Run) -> list[Claim]:
     """Whether the formula held, and whether understanding came the later and the less, the lazier the network."""
-    losses, delays, aligned = (recorded_chart(run, name) for name in ("formula", "delay", "alignment"))
+    losses, delays, aligned = (exhibited(run, name, Chart) for name in ("formula", "delay", "alignment"))
     names = [label for label in losses.labels if label not in losses.expected]
     deviations = np.concatenate([(losses.y[n] - losses.y[_EXACT + n]) / (losses.high[n] - losses.y[n]) for n in names])
     within = float(np.mean(np.abs(deviations) <= 1))
     late = delays.y[_TEST] / delays.y[_TRAIN]
-    floor = float(recorded_chart(run, "losses").y[_FLOOR][0])
+    floor = float(exhibited(run, "losses", Chart).y[_FLOOR][0])
     ends = np.array([losses.y[_EXACT + name][-1] for name in names])
     growth = np.array([aligned.y[name][-1] / aligned.y[name][0] for name in names])
     return [

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from landscope.measurements import Chart, Measurement, Provenance
+from landscope.measurements import Chart, Measurement
 from landscope.recipes.records import CHECKED
 from landscope.runs import Run
 
-__all__ = ["chart_of_scalars", "keep_picture", "kept_picture"]
+__all__ = ["keep_picture", "kept_picture"]
 
 _POINTS = 150
 _MOST_BYTES = 128 * 1024
-
-
-def chart_of_scalars(run: Run, lines: Mapping[str, str], y_name: str, **options: Any) -> Chart:
-    """Scalars of a run over its steps as one chart.
-
-    Args:
-        run: The run.
-        lines: Name of each scalar by what the legend calls it.
-        y_name: Name and unit of the vertical axis.
-        **options: Further fields of the chart.
-    """
-    series = {label: run.scalars(name) for label, name in lines.items()}
-    return Chart(
-        provenance=Provenance(method="as recorded"),
-        title=y_name,
-        summary="",
-        x_name="training (steps)",
-        y_name=y_name,
-        labels=tuple(lines),
-        x={label: steps for label, (steps, _) in series.items()},
-        y={label: values for label, (_, values) in series.items()},
-        **options,
-    )
 
 
 def keep_picture(name: str, run: Run, module: Any) -> None:

@@ -15,13 +15,14 @@ from torch.nn import functional
 
 from landscope.curvature import eigenvalues
 from landscope.dynamics import spectral_penalty, unit_activity, wasserstein_penalty, weight_statistics
+from landscope.measurements import Chart
 from landscope.objective import Objective
-from landscope.recipes.charts import lines, recorded_chart
+from landscope.recipes.charts import lines
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import device
 from landscope.recipes.digits import digits
 from landscope.recipes.settings import Configuration, choice, knob
-from landscope.recipes.studies import Study
+from landscope.recipes.studies import Study, exhibited
 from landscope.runs import Run
 
 __all__ = ["ARMS", "FULL", "Config", "judge", "network", "task", "train"]
@@ -204,7 +205,7 @@ def _show(study: Study, seen: Mapping[str, Sequence[Seen]]) -> None:
 def judge(run: Run) -> list[Claim]:
     """Whether plasticity was lost, with what, and what kept it."""
     loss, dead, curvature, gradient = (
-        recorded_chart(run, name).y for name in ("loss", "dead", "curvature", "gradient")
+        exhibited(run, name, Chart).y for name in ("loss", "dead", "curvature", "gradient")
     )
     late = -max(1, len(loss["plain"]) // 5)
     first, last = (

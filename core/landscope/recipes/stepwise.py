@@ -17,7 +17,7 @@ from torch import Tensor
 from landscope.embedding import participation_ratio
 from landscope.embedding.contrasts import contrast_of
 from landscope.measurements import Chart
-from landscope.recipes.charts import lines, recorded_chart
+from landscope.recipes.charts import lines
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import device
 from landscope.recipes.digits import digits
@@ -32,7 +32,7 @@ from landscope.recipes.joint_embeddings import (
     starting_sizes,
 )
 from landscope.recipes.settings import Configuration, knob
-from landscope.recipes.studies import Study
+from landscope.recipes.studies import Study, exhibited
 from landscope.runs import Run
 
 __all__ = ["FULL", "Config", "judge", "train"]
@@ -106,7 +106,7 @@ def train(config: Config, runs: Path) -> Path:
 def judge(run: Run) -> list[Claim]:
     """Whether linear steps came as foretold, SimCLR's one by one, and temperature traded uniformity for tolerance."""
     aligned, random, spectra, traded = (
-        recorded_chart(run, name) for name in ("aligned", "random", "contrastive", "temperature")
+        exhibited(run, name, Chart) for name in ("aligned", "random", "contrastive", "temperature")
     )
     modes = [label for label in aligned.labels if label != _FORETOLD]
     off = max(float(np.abs(aligned.y[m] - line).max()) for m, line in zip(modes, _parted(aligned), strict=True))

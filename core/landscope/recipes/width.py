@@ -15,12 +15,12 @@ from landscope.kernel.power_laws import exponent
 from landscope.measurements import Chart
 from landscope.objective import Objective
 from landscope.population import Population, Settings, Training
-from landscope.recipes.charts import lines, recorded_chart
+from landscope.recipes.charts import lines
 from landscope.recipes.claims import Claim, claim
 from landscope.recipes.descent import device
 from landscope.recipes.digits import digits, squared_error
 from landscope.recipes.settings import Configuration, knob
-from landscope.recipes.studies import Study
+from landscope.recipes.studies import Study, exhibited
 from landscope.runs import Run
 
 __all__ = ["FULL", "Config", "judge", "network", "picture", "slope", "train", "widths_of"]
@@ -226,19 +226,19 @@ def _show(study: Study, widths: list[int], found: _Findings) -> None:
 
 def picture(run: Run) -> Chart:
     """The sharpness of all widths in muP."""
-    return recorded_chart(run, "sharpness-mup")
+    return exhibited(run, "sharpness-mup", Chart)
 
 
 def judge(run: Run) -> list[Claim]:
     """Whether exponents are theory's, sharpness is one curve, and learning rates transfer in muP and not elsewhere."""
-    features, limits, optima = (recorded_chart(run, name) for name in ("features", "limits", "optima"))
+    features, limits, optima = (exhibited(run, name, Chart) for name in ("features", "limits", "optima"))
     moved = {name: slope(features.x[label], features.y[label]) for name, label in _NAMES.items()}
     kernel = slope(limits.x["kernel from its limit"], limits.y["kernel from its limit"])
     linear = {
         name: slope(limits.x[label], limits.y[label])
         for name, label in ((name, f"{_NAMES[name]}, outputs from linear") for name in _FOLLOWED)
     }
-    spread = {name: _spread(recorded_chart(run, f"sharpness-{name}").y) for name in _FOLLOWED}
+    spread = {name: _spread(exhibited(run, f"sharpness-{name}", Chart).y) for name in _FOLLOWED}
     best = {name: optima.y[_NAMES[name]] for name in _GRIDS}
     range_of = {name: float(rates.max() / rates.min()) for name, rates in best.items()}
     falls = float(best["standard"][0] / best["standard"][-1])  # of powers of sqrt(2): 2.1 is between two of them
