@@ -11,63 +11,53 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from landscope import lab
-from landscope.figures import figure
-from landscope.recipes.catalogue import CATALOGUE
-from landscope.recipes.pictures import kept_picture
-from landscope.recipes.records import read_settings
-from landscope.runs import (
-    Annotation,
-    Head,
-    Run,
-    RunSummary,
-    discard,
-    latest_id,
-    list_runs,
-    open_run,
-    restore,
-    write_annotation,
-)
+from landscope.runs import Annotation, Head, RunSummary, discard, list_runs, restore, write_annotation
 from landscope.runs.commands import send_command
-from landscope_app.comparisons import PLANES, common_picture, overview
+from landscope_app.addresses import (
+    FOR_EVER,
+    LATEST,
+    WORKERS,
+    number_of,
+    root_of_runs,
+    run_of,
+    step_asked,
+    writable,
+)
+from landscope_app.compare_api import comparing
+from landscope_app.downloads import files
 from landscope_app.frames import for_the_page
 from landscope_app.laboratory import cost, picture
+from landscope_app.recipes_api import recipes
 from landscope_app.run_details import details
 from landscope_app.snippets import shown_path
 from landscope_app.steering import COMMANDS
 
-__all__ = ["READ_ONLY", "RECIPES", "ROOT", "WORKERS", "api", "number_of", "run_of"]
+__all__ = ["api"]
 
-ROOT = "LANDSCOPE_ROOT"  # configuration of the Flask application: the folder of runs, a Path
-WORKERS = "LANDSCOPE_WORKERS"  # who measures finished runs: None for nobody
-RECIPES = "LANDSCOPE_RECIPES"  # who starts recipes
-READ_ONLY = "LANDSCOPE_READ_ONLY"  # whether commands are refused
-LATEST = "latest"
-_FOR_EVER = "public, max-age=31536000, immutable"
 _MAX_RECORDS = 100_000
-_MAX_SEQ = 2**53 - 1  # what a script can count to
-
-T = TypeVar("T")
 
 api = Blueprint("landscope_api", __name__, url_prefix="/api/v1")
+for part in (comparing, files, recipes):
+    api.register_blueprint(part)
 
 
 @api.get("/runs")
 def get_runs() -> Response:
     """All runs, newest first."""
-    return jsonify({"runs": [_summary(summary) for summary in list_runs(_root())]})
+    return jsonify({"runs": [_summary(summary) for summary in list_runs(root_of_runs())]})
 
 
 @api.get("/runs/details")
 def get_details() -> Response:
     """What the list tells of all runs besides; 304 while nothing changed."""
-    response = jsonify(details(_root()))
+    response = jsonify(details(root_of_runs()))
     response.add_etag()
     response.cache_control.no_cache = True
     return response.make_conditional(request)
@@ -130,7 +120,7 @@ def get_frame(run_id: str, seq: int) -> Response:
     if run_id == LATEST:  # another run's by and by
         response.cache_control.no_store = True
     else:
-        response.headers["Cache-Control"] = _FOR_EVER
+        response.headers["Cache-Control"] = FOR_EVER
     return response
 
 
@@ -155,29 +145,7 @@ def get_what_if(run_id: str) -> Response:
         knots = knots_of(request.args.get("knots", ""))
     except ValueError as error:
         abort(400, description=str(error))
-    return jsonify(what_if(run_of(run_id), knots, _step()))
-
-
-@api.get("/compare")
-def get_comparison() -> Response:
-    """Runs side by side: what differs between them; 304 while nothing changed."""
-    step, plane = _step(), request.args.get("plane", PLANES[0])
-    response = jsonify(_wanted(lambda ids: overview(_root(), ids, step=step, plane=plane)))
-    response.add_etag()
-    response.cache_control.no_cache = True
-    return response.make_conditional(request)
-
-
-@api.get("/compare/<what>")
-def get_common_picture(what: str) -> Response:
-    """A picture of several runs; what its address says it was made of never changes."""
-    try:
-        drawn = _wanted(lambda ids: common_picture(_root(), ids, what, request.args, step=_step()))
-    except KeyError as error:
-        abort(404, description=str(error.args[0]))
-    response = Response(drawn, mimetype="application/json")
-    response.headers["Cache-Control"] = _FOR_EVER if request.args.get("stamp") else "no-store"
-    return response
+    return jsonify(what_if(run_of(run_id), knots, step_asked()))
 
 
 @api.get("/lab")
@@ -204,7 +172,7 @@ def get_manifest(run_id: str) -> Response:
 @api.post("/runs/<run_id>/annotation")
 def post_annotation(run_id: str) -> Response:
     """Keep tags and a note with a run."""
-    _writable()
+    writable()
     given = request.get_json()
     try:
         said = Annotation(tuple(given["tags"]), given["note"])
@@ -217,7 +185,7 @@ def post_annotation(run_id: str) -> Response:
 @api.post("/runs/<run_id>/discard")
 def post_discard(run_id: str) -> Response:
     """Move a run that has ended to the trash."""
-    _writable()
+    writable()
     workers = current_app.config.get(WORKERS)
     if workers is not None and workers.state(run_id) in ("starting", "working"):
         abort(409, description=f"run {run_id} is being measured: wait until that has ended")
@@ -227,14 +195,14 @@ def post_discard(run_id: str) -> Response:
 @api.post("/runs/<run_id>/restore")
 def post_restore(run_id: str) -> Response:
     """Take a run back from the trash."""
-    _writable()
+    writable()
     return _moved(restore, run_id)
 
 
 @api.post("/runs/<run_id>/commands")
 def post_command(run_id: str) -> Response:
     """Leave a command for a run's trainer."""
-    _writable()
+    writable()
     kind, params = _command(request.get_json())
     run, workers = run_of(run_id), current_app.config.get(WORKERS)
     try:
@@ -246,40 +214,6 @@ def post_command(run_id: str) -> Response:
     except RuntimeError as error:
         abort(409, description=str(error))
     return jsonify(seq=seq)
-
-
-@api.get("/recipes")
-def get_recipes() -> Response:
-    """The settings of every recipe."""
-    return jsonify(settings=read_settings())
-
-
-@api.get("/recipes/<name>/picture")
-def get_recipe_picture(name: str) -> Response:
-    """What a recipe drew when it was last checked, as a plotly figure; null where there is none."""
-    if name not in CATALOGUE:
-        abort(404, description=f"there is no recipe {name!r}")
-    kept = kept_picture(name)
-    drawn = "null" if kept is None else figure(kept, dark=request.args.get("theme") == "dark").to_json()
-    return Response(f'{{"figure": {drawn}}}', mimetype="application/json")
-
-
-@api.post("/recipes/<name>")
-def post_recipe(name: str) -> Response:
-    """Start a recipe; its run is told when it has begun."""
-    if current_app.config[READ_ONLY]:
-        abort(403, description="this server is read-only: it was started with --read-only")
-    body = request.get_json()
-    settings = body.get("settings", {}) if isinstance(body, dict) else None
-    if not isinstance(settings, dict):
-        abort(400, description="settings must be an object of numbers and names")
-    try:
-        run = current_app.config[RECIPES].start(name, settings)
-    except ValueError as error:
-        abort(400, description=str(error))
-    except RuntimeError as error:
-        abort(409, description=str(error))
-    return jsonify(run=run)
 
 
 @api.route("/", defaults={"rest": ""})
@@ -310,53 +244,12 @@ def on_unreadable(error: Exception) -> tuple[Response, int]:
     return jsonify(error=str(error)), 500
 
 
-def _root() -> Path:
-    root = current_app.config[ROOT]
-    if not isinstance(root, Path):
-        raise TypeError(f"{ROOT} must be a Path, got {type(root).__name__}")
-    return root
-
-
-def number_of(seq: int) -> int:
-    """A number of a run, as an address gives it."""
-    if seq > _MAX_SEQ:
-        abort(404, description=f"numbers in a run are at most {_MAX_SEQ}, got {seq}")
-    return seq
-
-
-def _writable() -> None:
-    if current_app.config[READ_ONLY]:
-        abort(403, description="this server is read-only: it was started with --read-only")
-
-
 def _moved(move: Callable[[str, Path], Path], run_id: str) -> Response:
     try:
-        move(run_id, _root())
+        move(run_id, root_of_runs())
     except (RuntimeError, FileExistsError) as error:
         abort(409, description=str(error))
     return jsonify(id=run_id)
-
-
-def _step() -> int | None:
-    text = request.args.get("step")
-    if text is not None and not text.isdecimal():
-        abort(400, description=f"step must be a number, got {text!r}")
-    return None if text is None else number_of(int(text))
-
-
-def _wanted(answer: Callable[[list[str]], T]) -> T:
-    """What is said of the runs that the address names; wrong names and choices are the caller's mistake."""
-    ids = [run_id for run_id in request.args.get("runs", "").split(",") if run_id]
-    try:
-        return answer(ids)
-    except ValueError as error:
-        abort(400, description=str(error))
-
-
-def run_of(run_id: str) -> Run:
-    """The run that an address names."""
-    root = _root()
-    return open_run(latest_id(root) if run_id == LATEST else run_id, root=root)
 
 
 def _command(body: Any) -> tuple[str, dict[str, Any]]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from flask import Response, abort
+from flask import Blueprint, Response, abort
 
 from landscope.formats import TABLES, to_csv, to_html, to_npz
 from landscope.measurements import Measurement
 from landscope.reports import pieces
 from landscope.runs.manifest import slug
-from landscope_app.api import api, number_of, run_of
+from landscope_app.addresses import number_of, run_of
 
-__all__ = ["TABLE_KINDS"]
+__all__ = ["TABLE_KINDS", "files"]
+
+files = Blueprint("files", __name__, url_prefix="/runs")
 
 TABLE_KINDS = [one.kind for one in TABLES]
 """Kinds of measurements that are tables."""
@@ -26,7 +28,7 @@ _FORMS: dict[str, tuple[Callable[[Measurement], bytes], str]] = {
 _writing = threading.Lock()  # a report takes a processor for seconds, which the page needs too
 
 
-@api.get("/runs/<run_id>/frames/<int:seq>.<any(npz, csv, html):form>")
+@files.get("/<run_id>/frames/<int:seq>.<any(npz, csv, html):form>")
 def get_frame_file(run_id: str, seq: int, form: str) -> Response:
     """A measurement as a file."""
     run = run_of(run_id)
@@ -41,7 +43,7 @@ def get_frame_file(run_id: str, seq: int, form: str) -> Response:
     return _file(data, mimetype, f"{run.id}-{slug(name)}{step}.{form}")
 
 
-@api.get("/runs/<run_id>/report.html")
+@files.get("/<run_id>/report.html")
 def get_report(run_id: str) -> Response:
     """A whole run as one page, handed on while it is written."""
     run = run_of(run_id)

@@ -16,7 +16,7 @@ from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequ
 from landscope.recipes.catalogue import CATALOGUE
 from landscope.recipes.lessons import LESSONS
 from landscope_app import ids
-from landscope_app.api import READ_ONLY, ROOT
+from landscope_app.addresses import READ_ONLY, ROOT
 from landscope_app.compare_page import compare_page
 from landscope_app.controls import action_button, choice, code_block, cross_check_block
 from landscope_app.dock import TABS, dock

@@ -17,7 +17,8 @@ import dash
 import waitress
 from waitress import wasyncore
 
-from landscope_app.api import READ_ONLY, RECIPES, ROOT, WORKERS, api
+from landscope_app.addresses import READ_ONLY, RECIPES, ROOT, WORKERS
+from landscope_app.api import api
 from landscope_app.compression import compress
 from landscope_app.defaults import DEFAULT_HOST, DEFAULT_PORT
 from landscope_app.page import build_page

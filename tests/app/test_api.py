@@ -7,7 +7,7 @@ from dash import html
 
 from landscope.measurements import Measurement, Provenance, SeedBands, Slice2D
 from landscope.runs import RunWriter, open_run
-from landscope_app.api import WORKERS
+from landscope_app.addresses import WORKERS
 from landscope_app.frames import for_the_page
 from landscope_app.server import create_server
 
