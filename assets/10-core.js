@@ -34,6 +34,14 @@ landscope.drawers = {};
   landscope.setText = (element, text) => {
     if (element && element.textContent !== text) element.textContent = text;
   };
+  // A small button in the head or at the foot of a panel; 53-keyboard.js carries out its action.
+  landscope.quietButton = (picture, action, label) => {
+    const icon = landscope.element("span", { className: `icon icon-${picture}`, "aria-hidden": "true" });
+    const made = landscope.element("button", { type: "button", className: "button quiet", title: label }, [icon]);
+    made.dataset.action = action;
+    made.setAttribute("aria-label", label);
+    return made;
+  };
   // Index of the last entry of an ascending array that is not above `value`; -1 where there is none.
   landscope.lastAtOrBelow = (ascending, value) => {
     let low = 0,

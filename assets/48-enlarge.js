@@ -1,6 +1,6 @@
 // One panel over all the others, and back.
 landscope.enlarge = (() => {
-  const { element, find } = landscope;
+  const { find } = landscope;
   const shown = () => find(".panel.enlarged");
 
   const toggle = (section) => {
@@ -17,10 +17,7 @@ landscope.enlarge = (() => {
     if (shown()) toggle(null);
   };
   const button = (name) => {
-    const picture = element("span", { className: "icon icon-enlarge", "aria-hidden": "true" });
-    const made = element("button", { type: "button", className: "button quiet", title: "Enlarge" }, [picture]);
-    made.dataset.action = "enlarge";
-    made.setAttribute("aria-label", `Enlarge: ${name}`);
+    const made = landscope.quietButton("enlarge", "enlarge", `Enlarge: ${name}`);
     made.setAttribute("aria-pressed", "false");
     return made;
   };

@@ -194,14 +194,7 @@ landscope.exporting = (() => {
     buttons.at((buttons.indexOf(document.activeElement) + steps) % buttons.length)?.focus();
   };
 
-  // In the head of a panel.
-  const button = (name) => {
-    const picture = element("span", { className: "icon icon-export", "aria-hidden": "true" });
-    const made = element("button", { type: "button", className: "button quiet", title: `Export: ${name}` }, [picture]);
-    made.dataset.action = "export";
-    made.setAttribute("aria-label", `Export: ${name}`);
-    return made;
-  };
+  const button = (name) => landscope.quietButton("export", "export", `Export: ${name}`);
 
   const report = async (asked) => {
     const words = find("#report-words"),

@@ -31,6 +31,7 @@ landscope.keyboard = (() => {
     report: (button) => landscope.exporting.report(button),
     undock: () => landscope.dock.close(),
     theme: landscope.theme.toggle,
+    about: (button) => landscope.about.ask(button),
     lasso: () => landscope.points.toggle(),
     copy: (button) => landscope.about.copy(button),
     "cross-check": () => landscope.crosscheck.ask(),

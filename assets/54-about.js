@@ -1,7 +1,8 @@
 // What the drawer is asked to explain: a panel in its present view, with what it takes to have the same from Python.
 landscope.about = (() => {
   const { view, run, find, panels, setText } = landscope;
-  let asked = null;
+  let asked = null,
+    times = 0; // asked by the buttons of exhibits
 
   const question = (subject) => {
     const entry = panels.all.get(subject);
@@ -10,12 +11,17 @@ landscope.about = (() => {
       subject,
       view: entry?.view.name ?? null,
       run: run.data.id,
-      step: view.state.step,
+      step: view.state.step === null ? null : (landscope.exhibits.stepOf(subject) ?? view.state.step),
       frame: entry?.frameName() ?? null,
       options: options ?? {},
       selection: (entry?.shown && entry.drawer?.selection?.(entry.shown.found)) ?? null,
     };
     return asked;
+  };
+  // Panels of the layout are asked about through Dash, exhibits' by this.
+  const ask = (button) => {
+    times += 1; // what is asked again is answered again
+    window.dash_clientside.set_props("asked", { data: { ...question(button.dataset.subject), times } });
   };
   // Where the clipboard is out of reach, as it is over plain HTTP, the code is selected for the user to copy.
   const copy = async (button) => {
@@ -35,5 +41,5 @@ landscope.about = (() => {
     if (asked && [asked.subject, "chosen", "colour"].some((key) => changed.has(key)) && find(".about-drawer [role=dialog]"))
       window.dash_clientside.set_props("asked", { data: question(asked.subject) });
   });
-  return { question, copy };
+  return { question, ask, copy };
 })();

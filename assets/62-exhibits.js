@@ -23,33 +23,30 @@ landscope.exhibits = (() => {
 
   const make = (name) => {
     const id = `exhibit-${name.replace(/[^\w-]/g, "_")}`;
-    const title = element("h2", { id: `title-${id}`, text: wordsOf(name).title || name }),
+    const heading = wordsOf(name).title || name;
+    const title = element("h2", { id: `title-${id}`, text: heading }),
       summary = element("p", { className: "summary" }),
       graph = element("div", { className: "graph" }),
       cover = element("div", { className: "cover", text: "drawing" }),
-      code = element("pre", { className: "line", tabindex: "0", "aria-label": `Python that draws ${name}` });
-    const copy = element("button", { type: "button", className: "button", "aria-label": `Copy the code of ${name}` }, [
-      element("span", { className: "icon icon-copy", "aria-hidden": "true" }),
-      element("span", { className: "button-text", text: "Copy" }),
-    ]);
-    copy.dataset.action = "copy";
+      provenance = element("p", { className: "provenance" }),
+      about = landscope.quietButton("info", "about", `Explain: ${heading}`);
+    about.dataset.subject = PREFIX + name;
     const again = element("button", { type: "button", className: "button", hidden: "" }, [
       element("span", { className: "icon icon-play", "aria-hidden": "true" }),
       element("span", { className: "button-text", text: "Run this box" }),
     ]);
     const section = element("section", { id, className: "panel exhibit", "aria-labelledby": `title-${id}` }, [
-      element("header", {}, [title]),
+      element("header", {}, [title, about]),
       summary,
       element("div", { className: "plot" }, [element("div", { className: "stage" }, [graph]), cover]),
-      element("div", { className: "code result-code" }, [
-        code,
+      element("div", { className: "foot" }, [
+        provenance,
         again,
-        copy,
-        landscope.exporting.button(name),
-        landscope.enlarge.button(name),
+        landscope.exporting.button(heading),
+        landscope.enlarge.button(heading),
       ]),
     ]);
-    const entry = { name, id, section, title, summary, graph, cover, code, again, box: null, drawn: "" };
+    const entry = { name, id, section, title, summary, graph, cover, provenance, again, box: null, drawn: "" };
     find(".panels").append(section);
     painter.add(id, graph, () => draw(entry));
     again.addEventListener("click", () => rerun(entry));
@@ -73,7 +70,7 @@ landscope.exhibits = (() => {
     const key = `${run.data.id}/${frame.seq}/${theme}`;
     if (key === entry.drawn) return;
     try {
-      const { figure, config, code, kind, title, summary } = await picture(frame.seq, theme);
+      const { figure, config, provenance, kind, title, summary } = await picture(frame.seq, theme);
       if (panels.get(entry.name) !== entry) return; // another run's by now
       const { width, height, title: heading, ...layout } = figure.layout;
       const margin = { l: 58, r: 18, t: heading?.text ? 30 : 8, b: 38, ...layout.margin };
@@ -91,7 +88,8 @@ landscope.exhibits = (() => {
           if (Object.keys(change).some((name) => name.includes("axis.range["))) boxed(entry);
         });
       Object.assign(entry, { drawn: key, seq: frame.seq, step: frame.step, kind });
-      setText(entry.code, code);
+      setText(entry.provenance, provenance);
+      entry.provenance.title = provenance;
       entry.section.classList.toggle("panel-wide", WIDE.includes(kind));
       setText(entry.title, words.title || title || entry.name);
       setText(entry.summary, words.summary || summary || "");
@@ -168,5 +166,6 @@ landscope.exhibits = (() => {
   });
   landscope.on("theme", () => refresh(true));
   const of = (section) => [...panels.values()].find((entry) => entry.section === section);
-  return { all: () => [...panels.keys()], of };
+  const stepOf = (subject) => panels.get(subject.slice(PREFIX.length))?.step;
+  return { all: () => [...panels.keys()], of, stepOf };
 })();

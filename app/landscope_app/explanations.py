@@ -332,21 +332,7 @@ def explanation(subject: str, view: str | None = None) -> tuple[str, list[Compon
     if subject == "steering":
         return "Control and laboratory", _dock_help()
     words = EXPLANATIONS.get(f"{subject}/{view}") or EXPLANATIONS[subject]
-    body: list[Component] = [
-        html.P(words.what),
-        html.Pre(words.formula, className="formula"),
-        html.H3("How to read it"),
-    ]
-    body.append(html.Ul([html.Li(remark) for remark in words.reading]))
-    if words.choices:
-        meanings = [part for name, meaning in words.choices for part in (html.Dt(name), html.Dd(meaning))]
-        body += [html.H3("What can be chosen"), html.Dl(meanings)]
-    if words.sources:
-        body += [
-            html.H3("Where it comes from"),
-            html.Ul([html.Li(source) for source in words.sources], className="sources"),
-        ]
-    return words.title, body
+    return words.title, words.body()
 
 
 def _dock_help() -> list[Component]:

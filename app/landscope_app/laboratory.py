@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 
 from landscope import lab
 from landscope.figures import CONFIG, figure
+from landscope.formats.web_pages import provenance_words
 from landscope.measurements import Measurement
 from landscope.runs import Run
 from landscope_app.controls import action_button, icon
@@ -117,7 +118,7 @@ def cost(what: str, parameters: dict[str, Any]) -> float:
 
 
 def picture(run: Run, folder: str, seq: int, *, dark: bool) -> str:
-    """A frame as JSON: its plotly figure, how plotly is to draw it, the Python that makes it, its kind and its words.
+    """A frame as JSON: its plotly figure, how plotly is to draw it, its Python, its kind and its words.
 
     Args:
         run: The run.
@@ -134,5 +135,5 @@ def picture(run: Run, folder: str, seq: int, *, dark: bool) -> str:
     name = next(frame.name for frame in run.frames() if frame.seq == seq)
     drawn = figure(measurement, dark=dark).to_json()
     code = f"ls.open({json.dumps(folder)}).measurement({json.dumps(name)}).figure()"
-    besides = {"config": CONFIG, "code": code, **words}
+    besides = {"config": CONFIG, "code": code, "provenance": provenance_words(measurement), **words}
     return f'{{"figure": {drawn}, {json.dumps(besides)[1:]}'

@@ -14,13 +14,14 @@ from landscope.figures import template
 from landscope.figures.surfaces import space_layout
 from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades, signed
 from landscope.recipes.catalogue import CATALOGUE
-from landscope.recipes.lessons import LESSONS
+from landscope.recipes.words import LESSONS
 from landscope_app import ids
-from landscope_app.addresses import READ_ONLY, ROOT
+from landscope_app.addresses import READ_ONLY, ROOT, run_of
 from landscope_app.compare_page import compare_page
 from landscope_app.controls import action_button, choice, code_block, cross_check_block
 from landscope_app.dock import TABS, dock
 from landscope_app.downloads import TABLE_KINDS
+from landscope_app.exhibit_words import EXHIBIT, exhibit_explanation
 from landscope_app.explanations import explanation
 from landscope_app.header import banner, finding_line, lesson_card, page_header
 from landscope_app.laboratory import ON_DEMAND, WORDS, on_demand_block, result_section
@@ -159,6 +160,10 @@ def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
     """Open the drawer with the explanation of what was asked for; see assets/54-about.js."""
     if asked is None:
         return no_update, no_update, no_update
+    if asked["subject"].startswith(EXHIBIT):
+        run = run_of(asked["run"])
+        name = asked["subject"].removeprefix(EXHIBIT)
+        return True, *exhibit_explanation(run, name, shown_path(run.path), step=asked.get("step"))
     title, body = explanation(asked["subject"], asked.get("view"))
     views = [view for panel in PANELS if panel.name == asked["subject"] for view in panel.views]
     if views and asked.get("run"):

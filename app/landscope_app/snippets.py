@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from landscope.recipes.catalogue import CATALOGUE
 from landscope_app.views import View
 
-__all__ = ["shown_path", "snippet"]
+__all__ = ["exhibit_snippet", "shown_path", "snippet"]
 
 
 def snippet(
@@ -48,6 +49,27 @@ def snippet(
             *(_selected(**selection) if selection else ()),
         ]
     )
+
+
+def exhibit_snippet(name: str, run: str, *, recipe: str | None = None, step: int | None = None) -> str:
+    """Python that reads an exhibit out of its run and draws it, and that has its recipe make it anew.
+
+    Args:
+        name: The exhibit's name.
+        run: The run's folder.
+        recipe: The recipe that makes it; None for a user's own program.
+        step: The shown step; None for the newest.
+    """
+    anew = [
+        "",
+        "# anew, with these settings or others",
+        "from pathlib import Path",
+        f"from landscope.recipes.{recipe.replace('-', '_')} import Config, train",
+        "",
+        'train(Config(**run.manifest.config), Path("runs"))',
+    ] if recipe in CATALOGUE else []  # fmt: skip
+    opened = ["import landscope as ls", "", f"run = ls.open({_text(run)})"]
+    return "\n".join([*opened, *_frame(f"exhibit/{name}", step, {}), *anew])
 
 
 def shown_path(folder: Path) -> str:

@@ -14,9 +14,9 @@ from playwright.sync_api import expect
 from landscope.measurements import Chart, Provenance
 from landscope.recipes.catalogue import CATALOGUE
 from landscope.recipes.claims import claim, judged
-from landscope.recipes.lessons import LESSONS
 from landscope.recipes.settings import Configuration, knob
 from landscope.recipes.studies import Study
+from landscope.recipes.words import LESSONS
 from tests.browser.conftest import until
 
 pytestmark = pytest.mark.browser
@@ -58,8 +58,12 @@ def test_exhibits_are_panels_in_their_order_and_follow_the_step(gallery: str, vi
     until(page, f"{drawn} === 4")
     page.keyboard.press("ArrowLeft")
     until(page, f"{drawn} === 3")
-    expect(page.locator("#exhibit-zeta pre")).to_have_text(re.compile(r'measurement\("exhibit/zeta"\).figure\(\)$'))
-    page.get_by_role("button", name="Enlarge: alpha").click()
+    expect(page.locator("#exhibit-zeta .provenance")).to_have_text("step 2 · by hand")
+    page.get_by_role("button", name="Explain: The first").click()
+    drawer = page.get_by_role("dialog", name="The first")
+    expect(drawer).to_contain_text('run.measurement("exhibit/zeta", step=2)')
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Enlarge: The second").click()
     expect(page.locator("#exhibit-alpha")).to_have_class(re.compile("enlarged"))
     page.keyboard.press("Escape")
     expect(page.locator("#exhibit-alpha")).not_to_have_class(re.compile("enlarged"))

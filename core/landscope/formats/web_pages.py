@@ -50,7 +50,8 @@ def provenance_words(measurement: Measurement) -> str:
     data = f"{source.examples:,} {source.split} examples".replace("  ", " ") if source.examples else ""
     step = "" if source.step is None else f"step {source.step:,}"
     taken = f"{source.seconds:.2g} s" if source.seconds else ""
-    return " · ".join(part for part in (step, source.method, data, taken) if part)
+    method = "" if source.method == getattr(measurement, "title", "") else source.method
+    return " · ".join(part for part in (step, method, data, taken) if part)
 
 
 def to_html(measurement: Measurement, **options: Any) -> bytes:

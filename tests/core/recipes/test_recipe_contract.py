@@ -1,5 +1,6 @@
 """What recipes stand on: settings with ranges, verdicts from what was recorded, and studies of many models."""
 
+import inspect
 import json
 from dataclasses import dataclass, replace
 
@@ -9,12 +10,13 @@ import pytest
 from landscope.dynamics.rules import RULES
 from landscope.measurements import Chart, Matrix, Provenance
 from landscope.recipes import CATALOGUE, pictures
+from landscope.recipes.catalogue import module_of
 from landscope.recipes.checks import document, settings_document
 from landscope.recipes.claims import claim, judged, overall
-from landscope.recipes.lessons import LESSONS
 from landscope.recipes.records import SETTINGS, read_checks
 from landscope.recipes.settings import Configuration, choice, described, knob
 from landscope.recipes.studies import Study, exhibited
+from landscope.recipes.words import EXHIBITS, LESSONS, explained
 from landscope.runs import open_run
 from landscope_app.panels import PANELS
 
@@ -137,13 +139,30 @@ def test_a_card_shows_the_first_exhibit_that_is_small(tmp_path, monkeypatch):
     assert pictures.kept_picture("another") is None
 
 
-def test_lessons_point_at_what_there_is():
+def test_every_recipe_has_a_lesson_that_points_at_what_there_is():
     views = {panel.name: {view.name for view in panel.views} for panel in PANELS}
     kinds = {rule.kind for rule in RULES}
+    assert list(LESSONS) == list(CATALOGUE)
     for name, stops in LESSONS.items():
-        assert name in CATALOGUE
+        assert 4 <= len(stops) <= 6
         for stop in stops:
             assert 0 <= stop.at <= 1 if isinstance(stop.at, float) else stop.at in kinds
-            if not stop.panel.startswith("exhibit/"):
+            if stop.panel.startswith("exhibit/"):
+                assert explained(name, stop.panel.removeprefix("exhibit/"))
+            else:
                 assert stop.panel in {"", *views}
                 assert not stop.view or stop.view in views[stop.panel]
+
+
+def test_a_recipe_s_words_are_of_exhibits_that_it_has():
+    """That every exhibit has its words is seen by each recipe's own test; see conftest."""
+    for name, exhibits in EXHIBITS.items():
+        source = inspect.getsource(module_of(name))
+        for exhibit, words in exhibits.items():
+            assert f'"{exhibit.removesuffix("*")}' in source, f"{name} shows no {exhibit}"
+            assert words.reading
+            assert all((words.what, words.formula, words.meaning, words.caution))
+    shows_some = {name for name in CATALOGUE if "study.exhibit(" in inspect.getsource(module_of(name))}
+    assert set(EXHIBITS) == shows_some
+    assert explained("width", "sharpness-mup") is explained("width", "sharpness-ntk")
+    assert explained("width", "nothing") is explained("mine", "features") is explained(None, "features") is None
