@@ -23,7 +23,8 @@ landscope.exporting = (() => {
     const lines = drawer ? [] : landscope.series.names(entry.view, shown?.found);
     const frame = shown && { seq: shown.seq, step: shown.found.provenance.step, kind: shown.found.kind };
     const label = panel.views.length > 1 ? `: ${entry.view.label}` : "";
-    return { title: title + label, name: `${panel.name}-${entry.view.name}`, graph, lines, frame };
+    const view = `${panel.name}/${entry.view.name}`;
+    return { title: title + label, name: view.replace("/", "-"), view, graph, lines, frame };
   };
 
   // Plotly reads some tags in texts, and names of runs are anybody's.
@@ -110,6 +111,11 @@ landscope.exporting = (() => {
   const file = async (subject, form) =>
     save(await landscope.api.file(run.data.id, `frames/${subject.frame.seq}${form}`), nameOf(subject, form));
 
+  const linePage = async (subject) => {
+    const query = new URLSearchParams([["x", landscope.view.state.x], ...subject.lines.map((name) => ["line", name])]);
+    save(await landscope.api.file(run.data.id, `lines/${subject.view}.html?${query}`), nameOf(subject, ".html"));
+  };
+
   // Each with what it is, and why it is not to be had where it is not.
   const choices = (subject) => {
     const { lines, frame, graph } = subject,
@@ -141,9 +147,9 @@ landscope.exporting = (() => {
       ],
       [
         "HTML",
-        `a page with the figure of the measurement${at}`,
-        lines.length ? "lines are in the report of the run" : frame ? "" : "there is no measurement to draw",
-        () => file(subject, ".html"),
+        lines.length ? "a page with the lines" : `a page with the figure of the measurement${at}`,
+        lines.length || frame ? "" : "there is no measurement to draw",
+        () => (lines.length ? linePage(subject) : file(subject, ".html")),
       ],
     ];
   };

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, request
 
 from landscope.formats import TABLES, to_csv, to_html, to_npz
 from landscope.measurements import Measurement
 from landscope.reports import pieces
 from landscope.runs.manifest import slug
 from landscope_app.addresses import number_of, run_of
+from landscope_app.line_pages import line_page
 
 __all__ = ["TABLE_KINDS", "files"]
 
@@ -41,6 +42,18 @@ def get_frame_file(run_id: str, seq: int, form: str) -> Response:
     name = next(frame.name for frame in run.frames() if frame.seq == seq)
     step = "" if measurement.provenance.step is None else f"-step-{measurement.provenance.step}"
     return _file(data, mimetype, f"{run.id}-{slug(name)}{step}.{form}")
+
+
+@files.get("/<run_id>/lines/<panel>/<view>.html")
+def get_line_page(run_id: str, panel: str, view: str) -> Response:
+    """The lines of a view as a page; `line` in the address, as often as needed, says which alone."""
+    run, name = run_of(run_id), f"{panel}/{view}"
+    only, log_steps = set(request.args.getlist("line")), request.args.get("x") == "log"
+    try:
+        parts = line_page(run, name, only=only, log_steps=log_steps)
+    except ValueError as error:
+        abort(404, description=str(error))
+    return _file(_encoded(parts), "text/html", f"{run.id}-{slug(name)}.html")
 
 
 @files.get("/<run_id>/report.html")

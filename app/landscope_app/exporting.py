@@ -20,6 +20,7 @@ Writes a run, finished or not, as files that are read without Landscope, a serve
   landscope export latest --report grokking.html               the whole run as one page, with a slider over the steps
   landscope export RUN --figure slice/random plane.html        one measurement, in the format of the file's suffix
   landscope export RUN --figure density spectrum.npz --step 500
+  landscope export RUN --figure curves/history curves.html     lines over the steps, by their panel and view on the page
   landscope export RUN --data arrays.npz --csv scalars.csv     the newest of every measurement, and all scalars
 
 RUN is a run's folder, its id in the folder of runs, or "latest". A figure goes into .html, .json (plotly's), .png or
@@ -47,18 +48,14 @@ def export_run(chosen: argparse.Namespace) -> int:
     if not (chosen.report or chosen.figure or chosen.data or chosen.csv):
         raise ValueError("nothing was asked for; add one or more of --report, --figure, --data, --csv")
     # Here, as the command has other things to do than this.
-    from landscope.formats import export, series_to_csv, to_archive
+    from landscope.formats import series_to_csv, to_archive
     from landscope.reports import report
 
     run = _named(chosen.run, chosen.runs)
     if chosen.report:
         _told(report(run, chosen.report, progress=_progress))
     if chosen.figure:
-        name, file = chosen.figure
-        try:
-            _told(export(_measured(run, name, chosen.step), file))
-        except (TypeError, ModuleNotFoundError) as failure:
-            raise ValueError(f"{name} cannot be written to {file}: {failure}") from failure
+        _told(_figure(run, *chosen.figure, chosen.step))
     if chosen.data:
         names = dict.fromkeys(frame.name for frame in run.frames() if chosen.step is None or frame.step <= chosen.step)
         chosen.data.write_bytes(to_archive({name: _measured(run, name, chosen.step) for name in names}))
@@ -75,6 +72,22 @@ def _named(name: str, root: Path) -> Run:
     if name == "latest":
         return open_run(latest_id(root), root=root)
     return open_run(Path(name)) if Path(name).is_dir() else open_run(name, root=root)
+
+
+def _figure(run: Run, name: str, file: str, step: int | None) -> Path:
+    """Writes a measurement, or the lines of one of the page's views, in the format of the file's suffix."""
+    from landscope.formats import export
+    from landscope_app.line_pages import line_page, line_views
+
+    if name in line_views():
+        if Path(file).suffix != ".html":
+            raise ValueError(f"lines {name} can be written to .html, got {file}; --csv writes all scalars")
+        Path(file).write_text("".join(line_page(run, name)), encoding="utf-8")
+        return Path(file)
+    try:
+        return export(_measured(run, name, step), file)
+    except (TypeError, ModuleNotFoundError) as failure:
+        raise ValueError(f"{name} cannot be written to {file}: {failure}") from failure
 
 
 def _measured(run: Run, name: str, step: int | None) -> Measurement:

@@ -58,9 +58,18 @@ def test_a_step_before_the_newest(runs, tmp_path):
     assert read_npz(tmp_path / "one.npz").values.tolist() == [[0.0]]
 
 
+def test_lines_by_their_panel_and_view(runs, tmp_path):
+    page = tmp_path / "loss.html"
+    assert main(["export", "latest", "--runs", str(runs), "--figure", "curves/history", str(page)]) == 0
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert "Loss and accuracy" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["latest", "--figure", "curves/history", "a.png"], "lines curves/history can be written to .html, got a.png"),
+        (["latest", "--figure", "kernel/laziness", "a.html"], "has no lines of 'Lazy or rich'"),
         (["latest"], "nothing was asked for; add one or more of --report, --figure, --data, --csv"),
         (["nope", "--csv", "a.csv"], "no run 'nope'"),
         (["latest", "--figure", "nope", "a.html"], "has no measurement 'nope'; it has: exhibit/table"),

@@ -46,6 +46,10 @@ def test_panels_are_exported(
     found = [line.split(",")[1:] for line in lines if line.startswith("train/loss,")]
     assert [(int(step), float(loss)) for step, loss in found] == list(zip(steps.tolist(), losses.tolist(), strict=True))
 
+    alone = exported(page, "Loss and accuracy", "HTML", tmp_path).read_text()
+    assert alone.startswith("<!DOCTYPE html>")
+    assert alone.count('<section class="picture') == 2  # the loss, and the accuracy below it
+
     picture = exported(page, "Feature geometry", "SVG", tmp_path).read_text()
     points = run.measurement("embedding", 1000).points  # type: ignore[attr-defined]
     assert picture.count('class="point"') == len(points)
