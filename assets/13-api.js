@@ -4,6 +4,7 @@ landscope.api = (() => {
   const PATIENCE_MS = 10000;
   const LONG_MS = 70000; // for what waits until torch is imported
   const FILE_MS = 600000;
+  const MOST_RECORDS = 200000; // in one answer
   const PATIENT = { patience: LONG_MS };
   class Failure extends Error {
     constructor(message, status) {
@@ -46,7 +47,7 @@ landscope.api = (() => {
     head: (id) => json(`${run(id)}/head`),
     whatIf: (id, knots, step) => json(`${run(id)}/what-if?knots=${knots}&step=${step}`),
     manifest: (id) => json(`${run(id)}/manifest`),
-    since: (id, seq) => json(`${run(id)}/since/${seq}`),
+    since: (id, seq) => json(`${run(id)}/since/${seq}?limit=${MOST_RECORDS}`),
     frame: async (id, seq) => {
       const response = await ask(`${run(id)}/frames/${seq}.bin`);
       if (response.status === 204) throw new Failure(`frame ${seq} is no longer kept`, 404);

@@ -28,24 +28,36 @@ landscope.live = (() => {
       document.addEventListener("visibilitychange", listener);
     });
 
+  // What is new since `seq` of the run `id`, or since the beginning where `asked` has become another.
+  const news = async (asked, id, seq) => {
+    const head = await landscope.api.head(asked);
+    const increments = [];
+    let from = head.id === id ? seq : 0,
+      more = head.seq > from;
+    while (more) {
+      const increment = await landscope.api.since(head.id, from);
+      increments.push(increment);
+      ({ seq: from, more } = increment);
+    }
+    return { head, increments };
+  };
+  // The first answer is asked for while Dash still makes the page; a failure is met when the page asks again.
+  let early = landscope.view.state.run === null ? null : { asked: landscope.view.state.run };
+  if (early) early.answer = news(early.asked, null, 0).catch(() => null);
+
   const update = async (mine) => {
-    const { data } = landscope.run;
-    const head = await landscope.api.head(landscope.view.state.run);
+    const { data } = landscope.run,
+      asked = landscope.view.state.run;
+    const ready = early?.asked === asked && (await early.answer);
+    early = null;
+    const { head, increments } = ready || (await news(asked, data.id, data.seq));
     if (mine !== turnNumber) return;
     if (head.id !== data.id) {
       landscope.run.reset(head.id);
       landscope.emit("run", head.id);
     } // "latest" has become another
     const changed = new Set(data.loaded ? [] : ["loaded"]);
-    let measured = false;
-    let more = head.seq > data.seq;
-    while (more) {
-      const increment = await landscope.api.since(data.id, data.seq);
-      if (mine !== turnNumber) return;
-      measured = measured || Object.keys(increment.frames).length > 0;
-      landscope.run.take(increment).forEach((name) => changed.add(name));
-      more = increment.more;
-    }
+    increments.forEach((increment) => landscope.run.take(increment).forEach((name) => changed.add(name)));
     data.head = head;
     data.loaded = true;
     heardAt = performance.now();
@@ -53,7 +65,7 @@ landscope.live = (() => {
     landscope.emit("head", head);
     landscope.emit("connection", null);
     if (changed.size) landscope.emit("data", changed);
-    fresh = measured;
+    fresh = increments.some(({ frames }) => Object.keys(frames).length > 0);
   };
 
   const follow = async (id) => {

@@ -201,7 +201,7 @@ landscope.series = (() => {
           hovertemplate: `%{y:.4g}<extra>${line.starred ? `rank ${line.rank}` : line.label}</extra>`,
         };
       });
-    return Plotly.react(graph, [...bands, ...lineTraces], layout);
+    return landscope.graphs.draw(graph, [...bands, ...lineTraces], layout);
   };
   // The axis of the steps, the same in every view over them.
   const stepAxis = (base, zoomed) => {

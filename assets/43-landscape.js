@@ -110,7 +110,7 @@ landscope.drawers.landscape = (() => {
       layout.yaxis = { ...common, range: zoom.yaxis || beta, title: { text: `β (${unit})` } };
     }
     const left = surface ? traces.surface(shown, strip, look) : traces.map(shown, strip, look);
-    return Plotly.react(graph, [...left, ...traces.cuts(shown, look)], layout);
+    return landscope.graphs.draw(graph, [...left, ...traces.cuts(shown, look)], layout);
   };
 
   const readout = (slice, look) => {

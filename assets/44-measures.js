@@ -35,7 +35,7 @@ landscope.drawers.measures = (() => {
       marker: { size: 5, symbol },
       hovertemplate: `ρ %{x:.3g}<br>rise %{y:.3g}<extra>${name}</extra>`,
     }));
-    return Plotly.react(graph, traces, layout);
+    return landscope.graphs.draw(graph, traces, layout);
   };
 
   const table = ({ names, symbols, settings, values, errors }) => ({

@@ -84,7 +84,7 @@ landscope.drawers.density = (() => {
         },
       ];
     }
-    return Plotly.react(graph, traces, layout);
+    return landscope.graphs.draw(graph, traces, layout);
   };
   const readout = (density, look) => {
     const { number } = landscope.format;

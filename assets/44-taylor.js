@@ -94,7 +94,7 @@ landscope.drawers.taylor = (() => {
         },
       ];
     });
-    return Plotly.react(graph, traces, layout);
+    return landscope.graphs.draw(graph, traces, layout);
   };
 
   const readout = (model, { colours }) => {

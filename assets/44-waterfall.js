@@ -101,7 +101,7 @@ landscope.drawers.waterfall = (() => {
       tickvals: ticks.map((tick) => place(tick, scale)),
       ticktext: ticks.map(format.tick),
     };
-    return Plotly.react(graph, traces, layout);
+    return landscope.graphs.draw(graph, traces, layout);
   };
 
   const readout = (density, look) => {

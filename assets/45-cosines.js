@@ -5,7 +5,7 @@ landscope.drawers.cosines = (() => {
     const layout = { ...base, template: look.template, shapes: [], annotations: [] };
     if (!kernel.cosines) {
       layout.annotations.push({ text: "every gradient is zero", showarrow: false, font: { color: colours.muted } });
-      return Plotly.react(graph, [], layout);
+      return landscope.graphs.draw(graph, [], layout);
     }
     const [count] = kernel.cosines.shape;
     const rows = Array.from({ length: count }, (_, row) =>
@@ -31,7 +31,7 @@ landscope.drawers.cosines = (() => {
       showscale: false,
       hovertemplate: "cosine %{z:.2f}<extra></extra>",
     };
-    return Plotly.react(graph, [trace], layout);
+    return landscope.graphs.draw(graph, [trace], layout);
   };
   const readout = (kernel, look) => {
     const items = [

@@ -68,7 +68,7 @@ landscope.drawers.embedding = (() => {
       yaxis: axis("y", reach(Math.max(1 / wide, 1))),
     };
     const empty = { type: "scatter", mode: "markers", x: [null], y: [null], hoverinfo: "skip" };
-    await Plotly.react(graph, [empty], layout);
+    await landscope.graphs.draw(graph, [empty], layout);
     const opacity = some ? selected.map((one) => (one ? 1 : FADED)) : selected.map(() => USUAL);
     cloud.paint(graph, { x, y, opacity, radius: x.length > MANY ? 2 : 2.5, ...pointColours.marks(projection, look) });
   };

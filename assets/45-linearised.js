@@ -51,7 +51,7 @@ landscope.drawers.linearised = (() => {
     const range = axes.padded(low, high, false, 0.04);
     layout.xaxis = { ...base.xaxis, autorange: false, nticks: 6, range: zoom.xaxis || range };
     layout.yaxis = { ...base.yaxis, autorange: false, nticks: 6, range: zoom.yaxis || range };
-    return Plotly.react(graph, traces, layout);
+    return landscope.graphs.draw(graph, traces, layout);
   };
   // |f - linearised| / |f - f₀|, as `Linearisation.error` says.
   const errorOf = ({ initial, actual, linearised }) => {

@@ -9,7 +9,7 @@ landscope.drawers.means = (() => {
     if (!cosines) {
       const text = "fewer than two classes, or all with the same mean";
       layout.annotations.push({ text, showarrow: false, font: { color: look.colours.muted } });
-      return Plotly.react(graph, [], layout);
+      return landscope.graphs.draw(graph, [], layout);
     }
     const [count] = cosines.shape;
     const rows = ({ data }) =>
@@ -28,7 +28,7 @@ landscope.drawers.means = (() => {
       ...(targets ? { customdata: rows(targets) } : {}),
       hovertemplate: `classes %{y}, %{x}<br>cosine %{z:.3f}${targets ? "<br>target %{customdata:.3f}" : ""}<extra></extra>`,
     };
-    return Plotly.react(graph, [trace], layout);
+    return landscope.graphs.draw(graph, [trace], layout);
   };
   const readout = (geometry, look) => {
     const items = [

@@ -55,7 +55,7 @@ landscope.drawers.modes = (() => {
     };
     layout.xaxis = { ...base.xaxis, ...logarithmic(from, to, zoom.xaxis) };
     layout.yaxis = { ...base.yaxis, ...logarithmic(floor, largest, zoom.yaxis) };
-    return Plotly.react(graph, traces, layout);
+    return landscope.graphs.draw(graph, traces, layout);
   };
   // |r - predicted| / |r(0)| at the last time, as `Eigenmodes.error` says.
   const errorOf = (modes) => {

@@ -62,7 +62,7 @@ landscope.drawers.scree = (() => {
       ...logarithmic(zoom.xaxis || axes.padded(1, held.ranks, true, 0.02), 1, held.ranks),
     };
     layout.yaxis = high > 0 ? { ...base.yaxis, ...logarithmic(zoom.yaxis || axes.padded(low, high, true), low, high) } : base.yaxis;
-    return Plotly.react(graph, traces, layout);
+    return landscope.graphs.draw(graph, traces, layout);
   };
   const readout = (kernel, look) => {
     const { data } = kernel.eigenvalues,

@@ -50,7 +50,7 @@ landscope.drawers.similarity = (() => {
       customdata: rows.map((row) => columns.map((column) => `${row}, ${column}`)),
       hovertemplate: `${kind}s %{customdata}<br>CKA %{z:.3f}<extra></extra>`,
     };
-    return Plotly.react(graph, [trace], layout);
+    return landscope.graphs.draw(graph, [trace], layout);
   };
   const readout = ({ values, rows }, look) => {
     const items = [

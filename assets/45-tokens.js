@@ -87,7 +87,7 @@ landscope.drawers.tokens = (() => {
         hovertemplate: "token %{text}<br>cos %{x:.3g}<br>sin %{y:.3g}<extra></extra>",
       });
     });
-    return Plotly.react(graph, traces, layout);
+    return landscope.graphs.draw(graph, traces, layout);
   };
   const readout = (measured, look) => {
     const count = measured.key.data.length;

@@ -48,7 +48,7 @@ landscope.drawers.calibration = (() => {
       nticks: 3,
     };
     const diagonal = { type: "scatter", mode: "lines", x: [0, 1], y: [0, 1], hoverinfo: "skip" };
-    return Plotly.react(
+    return landscope.graphs.draw(
       graph,
       [
         { ...diagonal, line: { width: 1, color: colours.muted, dash: "dash" } },

@@ -31,7 +31,7 @@ landscope.drawers.conflict = (() => {
       customdata: parts.map((row) => parts.map((column) => `${row}, ${column}`)),
       hovertemplate: "classes %{customdata}<br>cosine %{z:.3f}<extra></extra>",
     };
-    return Plotly.react(graph, [trace], layout);
+    return landscope.graphs.draw(graph, [trace], layout);
   };
   const readout = ({ parts, cosines }, look) => {
     const pairs = [];

@@ -68,7 +68,7 @@ landscope.drawers.forecast = (() => {
     const imagined = other
       ? [bandOf(other, floor, colours.third), lineOf(other, "what if", colours.third, "dot")]
       : [];
-    return Plotly.react(
+    return landscope.graphs.draw(
       graph,
       [
         bandOf(usual, floor, colours.second),

@@ -52,7 +52,7 @@ landscope.drawers.learning = (() => {
     layout.yaxis = { ...base.yaxis, autorange: false, range: zoom.yaxis || [count - 0.5, -0.5], nticks: 5, showgrid: false };
     const marked = new Set(chosen());
     const lines = order.map((_, row) => row).filter((row) => marked.has(positionOf(history, order[row])));
-    return Plotly.react(
+    return landscope.graphs.draw(
       graph,
       [
         {

@@ -22,7 +22,7 @@ landscope.drawers.mixture = (() => {
     layout.xaxis = { ...base.xaxis, autorange: false, range: zoom.xaxis || [shift, shift + scale], nticks: 6 };
     layout.yaxis = { ...base.yaxis, autorange: false, range: zoom.yaxis || [0, 1.06 * most], nticks: 5 };
     const bar = { type: "bar", x, hovertemplate: "about %{x:.3g}<br>%{y:.1f} examples<extra>%{fullData.name}</extra>" };
-    return Plotly.react(
+    return landscope.graphs.draw(
       graph,
       [
         { ...bar, y: first, name: "smaller losses", marker: { color: look.colours.first } },

@@ -42,7 +42,7 @@ landscope.drawers.weights = (() => {
       customdata: shown.map((index) => weights.names[index]),
       hovertemplate: "%{customdata}<br>%{x:.3g} of its length at the start<extra></extra>",
     };
-    return Plotly.react(graph, [trace], layout);
+    return landscope.graphs.draw(graph, [trace], layout);
   };
   const number = (value) => ({ text: Number.isFinite(value) ? format.number(value) : "–", className: "number" });
   const table = (weights) => ({

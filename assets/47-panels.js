@@ -10,7 +10,7 @@ landscope.panels = (() => {
 
   const mount = (definitions) => {
     definitions.forEach((panel) => {
-      const graph = landscope.find(`#graph-${panel.name} .js-plotly-plot`);
+      const graph = landscope.find(`#graph-${panel.name} > div`);
       const entry = {
         panel,
         graph,
@@ -29,11 +29,9 @@ landscope.panels = (() => {
       all.set(panel.name, entry);
       chooseView(entry);
       painter.add(panel.name, graph, () => draw(entry));
-      // The graph is ours from here on: Dash's listeners set properties, upon which it would draw its empty figure again.
-      graph.removeAllListeners();
-      graph.on("plotly_relayout", (change) => zoomed(entry, change));
-      graph.on("plotly_doubleclick", () => unzoom(entry));
-      graph.on("plotly_click", ({ points, event }) => {
+      landscope.graphs.listen(graph, "plotly_relayout", (change) => zoomed(entry, change));
+      landscope.graphs.listen(graph, "plotly_doubleclick", () => unzoom(entry));
+      landscope.graphs.listen(graph, "plotly_click", ({ points, event }) => {
         if (!points.length) return;
         if (entry.drawer?.clicked && entry.shown) entry.drawer.clicked(points[0], entry.shown.found, event);
         if (!entry.view.overSteps) return;

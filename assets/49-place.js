@@ -63,7 +63,7 @@ landscope.place = (() => {
       return;
     }
     if (xaxis?._id !== "x" || !on || view.state.embed) return;
-    const box = find("#graph-landscape .js-plotly-plot").getBoundingClientRect();
+    const box = find("#graph-landscape > div").getBoundingClientRect();
     const alpha = along(slice.alpha, xaxis.p2d(event.clientX - box.left - xaxis._offset)),
       beta = along(slice.beta, yaxis.p2d(event.clientY - box.top - yaxis._offset));
     resting = setTimeout(() => {

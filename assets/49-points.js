@@ -87,16 +87,18 @@ landscope.points = (() => {
     select = element("select", { className: "select", "aria-label": "Colour of the points" });
     select.addEventListener("change", () => view.set({ colour: select.value }));
     place.prepend(select);
-    graph = find("#graph-embedding .js-plotly-plot");
+    graph = find("#graph-embedding > div");
     landscope.examples.mount(graph, {
       shown: () => shown,
       pointed: landscope.cloud.pointed,
       words: pointColours.words,
     });
-    graph.on("plotly_selected", (event) => {
+    landscope.graphs.listen(graph, "plotly_selected", (event) => {
       if (shown && event?.lassoPoints) choose(event.lassoPoints);
     });
-    ["plotly_deselect", "plotly_doubleclick"].forEach((event) => graph.on(event, () => drawing && clear()));
+    ["plotly_deselect", "plotly_doubleclick"].forEach((event) =>
+      landscope.graphs.listen(graph, event, () => drawing && clear()),
+    );
   };
   return { mount, show, toggle, lasso, selected, selection, summary };
 })();

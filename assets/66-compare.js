@@ -103,7 +103,7 @@ landscope.compare = (() => {
   landscope.on("run", (id) => {
     if (id !== null) find("#compare-with").setAttribute("href", listWith([id]));
   });
-  landscope.on("compare", () => find("#compare-others").setAttribute("href", listWith(state.runs)));
+  landscope.on("compare", () => find("#compare-others")?.setAttribute("href", listWith(state.runs)));
   landscope.on("route", route);
   return { MOST, state, set, query, shownStep, remove, open, here, route, data: () => data };
 })();

@@ -2,14 +2,10 @@
 (() => {
   const { view, find } = landscope;
   let started = false,
-    settled = false;
+    settled = false,
+    readOnlyServer = false;
 
-  // Dash draws the first figures asynchronously, and listens to them afterwards.
-  const present = (definitions) =>
-    definitions.every(({ name }) => {
-      const graph = find(`#graph-${name} .js-plotly-plot`);
-      return graph && graph._ev && graph._ev.listenerCount("plotly_relayout") > 0;
-    });
+  const present = (definitions) => window.Plotly && definitions.every(({ name }) => find(`#graph-${name} > div`));
 
   const route = () => {
     const { page, run } = view.state;
@@ -24,6 +20,7 @@
     const place = { run, recipes: "Recipes", compare: "Compare" }[page];
     document.title = place ? `${place} · Landscope` : "Landscope";
     controls();
+    visit(page);
     landscope.live.follow(view.state.run);
   };
   const CONTROLS = { plane: "plane", style: "style", "x-scale": "x" };
@@ -32,12 +29,24 @@
       if (!changed || changed.has(key)) window.dash_clientside.set_props(id, { value: view.state[key] });
     });
 
+  // Pages that Dash makes when they are first visited.
+  const LATER = { recipes: () => landscope.recipes.mount(readOnlyServer), compare: () => landscope.comparePage.mount() };
+  const visited = new Set();
+  const visit = (page) => {
+    if (!LATER[page] || visited.has(page)) return;
+    visited.add(page);
+    window.dash_clientside.set_props("visited", { data: page });
+    const whenMade = () => (find(`#${page}-page`).childElementCount ? LATER[page]() : setTimeout(whenMade, 20));
+    whenMade();
+  };
+
   const start = ({ panels: definitions, docks, steering, laboratory, recipes, lessons, tables, readOnly }) => {
+    readOnlyServer = readOnly;
     landscope.checks.mount();
     landscope.planes.mount();
     landscope.panels.mount(definitions);
     landscope.points.mount();
-    landscope.drawers.learning.mount(find("#graph-curves .js-plotly-plot"));
+    landscope.drawers.learning.mount(find("#graph-curves > div"));
     landscope.drawers.calibration.mount();
     landscope.whatIf.mount();
     landscope.views.mount(definitions).forEach(([id, name]) => {
@@ -51,7 +60,6 @@
     landscope.header.mount();
     landscope.findings.mount();
     landscope.verdict.mount(recipes);
-    landscope.recipes.mount(readOnly);
     landscope.lessons.mount(lessons);
     landscope.layout.mount(definitions);
     landscope.exporting.mount(tables);
@@ -60,7 +68,6 @@
     landscope.on("route", route);
     landscope.on("view", controls);
     route();
-    landscope.comparePage.mount();
     landscope.runs.mount(readOnly);
     // Dash may still report the values that controls were made with; what the address says comes first.
     setTimeout(() => {
@@ -79,6 +86,7 @@
         started = true;
         landscope.looks = page.themes;
         landscope.sceneBase = page.scene;
+        landscope.graphConfig = page.config;
         view.declare(landscope.views.choices(page.panels));
         whenPresent(page);
       }

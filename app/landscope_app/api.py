@@ -41,7 +41,7 @@ from landscope_app.steering import COMMANDS
 
 __all__ = ["api"]
 
-_MAX_RECORDS = 100_000
+_MAX_RECORDS = 200_000
 
 api = Blueprint("landscope_api", __name__, url_prefix="/api/v1")
 for part in (comparing, files, recipes):

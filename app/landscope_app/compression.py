@@ -53,6 +53,6 @@ def compress(server: Flask) -> None:
         return response
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)  # more than there are files: one too few, and each would push out the next to be asked for
 def _compressed(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=6, mtime=0)

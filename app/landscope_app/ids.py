@@ -7,6 +7,9 @@ PAGE = "page"
 ASKED = "asked"
 """The store with what the drawer is to explain."""
 
+VISITED = "visited"
+"""The store with the name of the page that was last visited for the first time."""
+
 RUN_PICKER = "run-picker"
 PLANE = "plane"
 STYLE = "style"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import dash
 import dash_mantine_components as dmc
 import flask
+import plotly
 from dash import ALL, ClientsideFunction, Input, Output, dcc, html, no_update
 from dash.development.base_component import Component
+from dash.fingerprint import build_fingerprint
 
-from landscope.figures import template
+from landscope.figures import CONFIG, template
 from landscope.figures.surfaces import space_layout
 from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades, signed
 from landscope.recipes.catalogue import CATALOGUE
@@ -41,6 +44,7 @@ INDEX = """<!DOCTYPE html>
         {%metas%}
         <title>{%title%}</title>
         <script src="THEME_SCRIPT"></script>
+        <script src="PLOTLY_SCRIPT" defer></script>
         {%favicon%}
         {%css%}
     </head>
@@ -54,13 +58,15 @@ INDEX = """<!DOCTYPE html>
     </body>
 </html>
 """
-"""The theme is chosen in the head, before anything is painted; a file of its own, as inline scripts are not allowed."""
+"""The theme is chosen in the head, before anything is painted; a file of its own, as inline scripts are not allowed.
+Plotly is asked for there too: Dash would only begin to load it once it has made the page."""
 
 
 def build_page(app: dash.Dash) -> None:
     """Give `app` its layout, its document and its few callbacks."""
     app.title = "Landscope"
-    app.index_string = INDEX.replace("THEME_SCRIPT", app.get_asset_url("00-theme.js"))
+    scripts = {"THEME_SCRIPT": app.get_asset_url("00-theme.js"), "PLOTLY_SCRIPT": _plotly_script(app)}
+    app.index_string = reduce(lambda text, name: text.replace(name, scripts[name]), scripts, INDEX)
     app.layout = page_layout(read_only=app.server.config.get(READ_ONLY, False))
     app.clientside_callback(
         ClientsideFunction("landscope", "ask"),
@@ -75,6 +81,11 @@ def build_page(app: dash.Dash) -> None:
         Input(ids.ASKED, "data"),
         prevent_initial_call=True,
     )(open_drawer)
+    app.callback(
+        [Output(page.id, "children") for page in _later_pages().values()],
+        Input(ids.VISITED, "data"),
+        prevent_initial_call=True,
+    )(make_page)
     app.clientside_callback(
         ClientsideFunction("landscope", "boot"), Output(ids.PAGE, "modified_timestamp"), Input(ids.PAGE, "data")
     )
@@ -86,6 +97,12 @@ def build_page(app: dash.Dash) -> None:
             Input(control, "id"),
             prevent_initial_call=True,
         )
+
+
+def _plotly_script(app: dash.Dash) -> str:
+    """Where Dash serves plotly.js, under a name that changes with its version, so that browsers may keep it."""
+    path = build_fingerprint("package_data/plotly.min.js", plotly.__version__, "0")
+    return app.get_relative_path(f"/_dash-component-suites/plotly/{path}")
 
 
 def page_layout(*, read_only: bool = False) -> Component:
@@ -111,11 +128,11 @@ def page_layout(*, read_only: bool = False) -> Component:
         [
             dcc.Store(id=ids.PAGE, data=drawing_data() | {"readOnly": read_only}),
             dcc.Store(id=ids.ASKED),
+            dcc.Store(id=ids.VISITED),
             page_header(),
             banner(),
             runs_page(),
-            recipes_page(read_only=read_only),
-            compare_page(),
+            *(_empty(page) for page in _later_pages(read_only).values()),
             html.Main(
                 [
                     html.Div(
@@ -156,6 +173,22 @@ def page_layout(*, read_only: bool = False) -> Component:
     )
 
 
+def _later_pages(read_only: bool = False) -> dict[str, Component]:
+    """Pages that are made when they are first visited, so that the others appear the sooner."""
+    return {"recipes": recipes_page(read_only=read_only), "compare": compare_page()}
+
+
+def _empty(page: Component) -> Component:
+    page.children = []
+    return page
+
+
+def make_page(visited: str | None) -> list[Any]:
+    """What stands on the page that is visited for the first time; see assets/90-main.js."""
+    pages = _later_pages(flask.current_app.config[READ_ONLY])
+    return [page.children if name == visited else no_update for name, page in pages.items()]
+
+
 def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
     """Open the drawer with the explanation of what was asked for; see assets/54-about.js."""
     if asked is None:
@@ -181,6 +214,7 @@ def drawing_data() -> dict[str, Any]:
     return {
         "themes": {"light": _looks(LIGHT), "dark": _looks(DARK)},
         "panels": [panel.drawing() for panel in PANELS],
+        "config": CONFIG,
         "scene": space_layout(("", ""), LIGHT)["scene"],
         "docks": [name for name, _ in TABS],
         "laboratory": WORDS,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
-from landscope.figures import CONFIG
-from landscope.figures.theme import LIGHT
 from landscope_app import ids
 from landscope_app.controls import action_button, choice, information_button
 from landscope_app.views import Panel
@@ -15,9 +13,6 @@ __all__ = ["SEGMENTS", "panel_section"]
 
 SEGMENTS = 3
 """Views of a panel up to which they stand side by side in its head; of more, one is picked from a list."""
-
-# Until a panel is drawn, the page shows through, light or dark.
-_CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
 
 
 def panel_section(panel: Panel, controls: list[Component]) -> Component:
@@ -40,13 +35,7 @@ def panel_section(panel: Panel, controls: list[Component]) -> Component:
                     html.Div(className="table", hidden=True, tabIndex=0, role="region", **_table(panel)),
                     html.Div(
                         [
-                            dcc.Graph(
-                                id=ids.graph(name),
-                                figure={"data": [], "layout": first.axes(LIGHT) | _CLEAR},
-                                config=CONFIG,
-                                responsive=True,
-                                className="graph",
-                            ),
+                            html.Div(html.Div(), id=ids.graph(name), className="graph"),
                             html.Div(className="cursor", hidden=True, **{"data-cursor": name}),
                             html.Div(className="caution", hidden=True, role="note", **{"data-caution": name}),
                         ],

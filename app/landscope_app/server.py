@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import dash
+import flask
 import waitress
+from flask import request
 from waitress import wasyncore
 
-from landscope_app.addresses import READ_ONLY, RECIPES, ROOT, WORKERS
+from landscope_app.addresses import FOR_EVER, READ_ONLY, RECIPES, ROOT, WORKERS
 from landscope_app.api import api
 from landscope_app.compression import compress
 from landscope_app.defaults import DEFAULT_HOST, DEFAULT_PORT
@@ -79,11 +81,22 @@ def create_server(
     app.server.config[READ_ONLY] = read_only
     app.server.config[RECIPES] = Recipes(Path(root).absolute())
     app.server.config[WORKERS] = None if read_only else Workers(Path(root).absolute(), trust)
+    _keep_dated(app.server)
     compress(app.server)
     secure(app, host=host, token=token, embedded=embedded)
     app.server.register_blueprint(api)
     page(app)
     return app
+
+
+def _keep_dated(server: flask.Flask) -> None:
+    """Let browsers keep the scripts and styles whose address says of when they are."""
+
+    @server.after_request
+    def keep(response: flask.Response) -> flask.Response:
+        if request.path.startswith("/assets/") and "m" in request.args and response.status_code == 200:
+            response.headers["Cache-Control"] = FOR_EVER
+        return response
 
 
 class Server:

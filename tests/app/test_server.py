@@ -13,6 +13,7 @@ from dash import html
 
 from landscope.runs import RunWriter
 from landscope_app import server as module
+from landscope_app.compression import _compressed
 from landscope_app.server import assets_folder, bind, create_server, serve
 
 
@@ -85,6 +86,22 @@ def test_compressed_scripts_are_whole_and_are_not_sent_twice(client):
         assert (again.status_code, again.data) == (304, b"")
     else:
         assert "max-age" in small.headers["Cache-Control"]
+
+
+def test_every_script_is_compressed_once_and_kept_by_browsers(tmp_path):
+    client = create_server(tmp_path).server.test_client()
+    scripts = [part.split('"')[0] for part in client.get("/").text.split('src="')[1:]]
+
+    def misses():
+        for path in scripts:
+            client.get(path, headers={"Accept-Encoding": "gzip"}).close()
+        return _compressed.cache_info().misses
+
+    assert misses() == misses()
+    dated = [path for path in scripts if "?m=" in path]
+    assert len(dated) > 60
+    with client.get(dated[0]) as response:
+        assert "immutable" in response.headers["Cache-Control"]
 
 
 def test_waitress_serves_a_live_run(tmp_path, monkeypatch):

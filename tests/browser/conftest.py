@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, expect, sync_playwright
 
 from landscope_app.server import bind
 from tests.browser import synthetic
@@ -37,9 +37,19 @@ class Watcher:
 def until(page: Page, condition: str, seconds: float = PATIENCE_MS / 1000) -> None:
     """Wait for a condition in the page. Playwright's own way evaluates text there, which the page's policy forbids."""
     end = time.monotonic() + seconds
-    while not page.evaluate(condition):
+    while not _holds(page, condition):
         assert time.monotonic() < end, f"not within {seconds:g} s: {condition}"
         page.wait_for_timeout(50)
+
+
+def _holds(page: Page, condition: str) -> bool:
+    """Not yet, where what it speaks of is not there yet, as a graph before its first picture."""
+    try:
+        return bool(page.evaluate(condition))
+    except Error as error:
+        if "Cannot read properties of null" not in str(error):
+            raise
+        return False
 
 
 def opened(context: BrowserContext, url: str) -> tuple[Page, Watcher]:

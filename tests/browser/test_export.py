@@ -34,7 +34,7 @@ def test_panels_are_exported(
     run = open_run(list_runs(recorded)[0].path)
     page, watcher = visit(f"{listing}/run/latest?step=1000")
     cloud = "document.querySelector('#graph-embedding .js-plotly-plot')"
-    drawn = "document.querySelector('#graph-{}').querySelector('.js-plotly-plot').{}"
+    drawn = "document.querySelector('#graph-{} .js-plotly-plot').{}"
     until(page, f"{drawn.format('embedding', 'layout.dragmode')} === 'zoom' && landscope.cloud.dots({cloud})")
     until(page, f"{drawn.format('curves', 'data')}.length > 1 && {drawn.format('landscape', 'data')}.length > 1")
     before = page.evaluate(f"JSON.stringify({drawn.format('embedding', 'layout')})")

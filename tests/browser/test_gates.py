@@ -35,6 +35,7 @@ def test_no_serious_hindrance_on_any_page(listing: str, visit: Callable[..., Any
     page.evaluate(AXE_SCRIPT)
     for path in ("/", "/recipes", "/run/latest"):
         page.evaluate(f"landscope.view.go('{path}')")
+        until(page, "document.querySelector('main:not([hidden])').childElementCount > 0")
         page.wait_for_timeout(1500 if path.startswith("/run") else 300)
         found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
         serious = [one for one in found if one["impact"] in ("serious", "critical")]
@@ -52,6 +53,16 @@ def test_few_drawing_contexts_after_every_page_was_visited_twice(listing: str, c
     assert page.evaluate("window.contexts.size") <= 8
     assert watcher.errors == []
     context.close()
+
+
+def test_a_run_is_asked_for_before_its_page_is_made(listing: str, visit: Callable[..., Any]) -> None:
+    page, _ = visit(f"{listing}/run/latest")
+    began = page.evaluate(
+        "performance.getEntriesByType('resource').map(({ name, startTime }) => [new URL(name).pathname, startTime])"
+    )
+    first = {path: at for path, at in reversed(began)}
+    assert first["/api/v1/runs/latest/head"] < first["/_dash-layout"]
+    assert len([path for path, _ in began if "/since/0" in path]) == 1
 
 
 def test_two_hundred_runs_of_any_name_and_number_are_listed(
