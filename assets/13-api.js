@@ -44,6 +44,8 @@ landscope.api = (() => {
     annotate: (id, said) => post(`${run(id)}/annotation`, said),
     discard: (id) => post(`${run(id)}/discard`, {}),
     restore: (id) => post(`${run(id)}/restore`, {}),
+    trash: () => json("/runs/trash"),
+    erase: (id) => post(`${run(id)}/erase`, {}),
     head: (id) => json(`${run(id)}/head`),
     whatIf: (id, knots, step) => json(`${run(id)}/what-if?knots=${knots}&step=${step}`),
     manifest: (id) => json(`${run(id)}/manifest`),

@@ -55,22 +55,26 @@ landscope.runRows = (() => {
     return made;
   };
   // A first press asks, a second one acts.
-  const discardButton = (run) => {
-    const label = `Move ${run.name || run.id} to the trash`;
-    return iconButton("trash", label, (button) => {
-      if (button.classList.contains("armed")) {
-        actions.discard(run);
+  const askingButton = (name, label, question, act) =>
+    iconButton(name, label, (button) => {
+      const asked = button.querySelector(".asked");
+      if (asked) {
+        asked.remove(); // rows are kept: one that comes back does not come back half pressed
+        button.classList.remove("armed");
+        act();
         return;
       }
-      const text = element("span", { text: "to the trash?" });
+      const text = element("span", { className: "asked", text: question });
       button.classList.add("armed");
       button.append(text);
       setTimeout(() => {
+        if (!button.contains(text)) return;
         button.classList.remove("armed");
         text.remove();
       }, ARMED_MS);
     });
-  };
+  const discardButton = (run) =>
+    askingButton("trash", `Move ${run.name || run.id} to the trash`, "to the trash?", () => actions.discard(run));
   const nameCell = (run, { tags, note }) => {
     const path = `/run/${encodeURIComponent(run.id)}`;
     const link = element("a", { text: run.name || run.id, href: path, "data-route": path, title: run.id });
@@ -165,5 +169,5 @@ landscope.runRows = (() => {
   const use = (given) => {
     actions = given;
   };
-  return { row, form, use };
+  return { row, form, use, when, askingButton };
 })();

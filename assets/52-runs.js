@@ -197,11 +197,13 @@ landscope.runs = (() => {
     }
     await update();
   };
+  const restore = (run) => tried(() => landscope.api.restore(run.id));
   const discard = (run) =>
     tried(
       () => landscope.api.discard(run.id),
-      () => told(`${run.name || run.id} is in the trash.`, () => tried(() => landscope.api.restore(run.id))),
+      () => told(`${run.name || run.id} is in the trash.`, () => restore(run)),
     );
+  const erase = (run) => tried(() => landscope.api.erase(run.id));
   const close = () => {
     editing = null;
     list();
@@ -248,6 +250,7 @@ landscope.runs = (() => {
         list();
         details = await landscope.api.details();
         list();
+        if (!readOnly) landscope.trash.show((await landscope.api.trash()).runs, { restore, erase });
       }
     } catch (error) {
       if (view.state.run === null) landscope.emit("connection", error);

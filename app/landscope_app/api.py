@@ -18,7 +18,7 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from landscope import lab
-from landscope.runs import Annotation, Head, RunSummary, discard, list_runs, restore, write_annotation
+from landscope.runs import Annotation, Head, RunSummary, discard, erase, list_runs, restore, trashed, write_annotation
 from landscope.runs.commands import send_command
 from landscope_app.addresses import (
     FOR_EVER,
@@ -58,6 +58,15 @@ def get_runs() -> Response:
 def get_details() -> Response:
     """What the list tells of all runs besides; 304 while nothing changed."""
     response = jsonify(details(root_of_runs()))
+    response.add_etag()
+    response.cache_control.no_cache = True
+    return response.make_conditional(request)
+
+
+@api.get("/runs/trash")
+def get_trash() -> Response:
+    """What was thrown away, newest first; 304 while nothing changed."""
+    response = jsonify({"runs": [_summary(summary) for summary in trashed(root_of_runs())]})
     response.add_etag()
     response.cache_control.no_cache = True
     return response.make_conditional(request)
@@ -197,6 +206,13 @@ def post_restore(run_id: str) -> Response:
     """Take a run back from the trash."""
     writable()
     return _moved(restore, run_id)
+
+
+@api.post("/runs/<run_id>/erase")
+def post_erase(run_id: str) -> Response:
+    """Delete a run in the trash for good."""
+    writable()
+    return _moved(erase, run_id)
 
 
 @api.post("/runs/<run_id>/commands")

@@ -40,6 +40,15 @@ def runs_page() -> Component:
             html.Table([html.Thead(id="runs-columns"), html.Tbody(id="runs-body")], id="runs-table", className="runs"),
             html.P("No run matches.", id="runs-none", className="words", hidden=True),
             html.P(id="runs-undo", className="refusal", role="status", hidden=True),
+            html.Details(
+                [
+                    html.Summary("Trash", id="trash-summary"),
+                    html.Ul(id="trash-list", **{"aria-labelledby": "trash-summary"}),
+                ],
+                id="runs-trash",
+                className="trash",
+                hidden=True,
+            ),
             html.Section(
                 [
                     html.H2("No runs yet"),

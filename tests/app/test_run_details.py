@@ -99,7 +99,21 @@ def test_a_live_run_is_not_discarded(root):
         assert "stop it" in body(client(root).post(f"/api/v1/runs/{made.id}/discard", json={}), 409)["error"]
 
 
-@pytest.mark.parametrize("what", ["annotation", "discard", "restore"])
+def test_what_is_in_the_trash_is_told_and_deleted_for_good(root, ended):
+    page = client(root)
+    body(page.post(f"/api/v1/runs/{ended}/erase", json={}), 404)  # only from the trash
+    body(page.post(f"/api/v1/runs/{ended}/discard", json={}))
+    answer = page.get("/api/v1/runs/trash")
+    assert [run["id"] for run in body(answer)["runs"]] == [ended]
+    again = page.get("/api/v1/runs/trash", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert body(page.post(f"/api/v1/runs/{ended}/erase", json={})) == {"id": ended}
+    assert body(page.get("/api/v1/runs/trash"))["runs"] == []
+    assert list((root / ".trash").iterdir()) == []
+    body(page.post(f"/api/v1/runs/{ended}/restore", json={}), 404)
+
+
+@pytest.mark.parametrize("what", ["annotation", "discard", "restore", "erase"])
 def test_a_read_only_server_changes_nothing(root, ended, what):
     given = {"tags": ["x"], "note": ""}
     assert (

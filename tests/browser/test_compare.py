@@ -119,4 +119,12 @@ def test_seeds_are_a_band_and_runs_are_searched_sorted_tagged_and_thrown_away(
     expect(page.locator("#runs-none")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(names).to_have_count(1)
+    expect(page.locator("#runs-trash")).to_be_hidden()
+    bin_button.click()
+    bin_button.click()
+    page.get_by_text("Trash (1)").click()
+    page.get_by_label("Delete run 1 for good").click()  # the first press asks
+    page.get_by_label("Restore run 1").click()
+    expect(names).to_have_count(1)
+    expect(page.locator("#runs-trash")).to_be_hidden()
     assert watcher.errors == []

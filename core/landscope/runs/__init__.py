@@ -21,7 +21,7 @@ from landscope.runs.commands import Command
 from landscope.runs.manifest import Manifest, Parent
 from landscope.runs.reader import Event, FrameRef, Head, Increment, Run
 from landscope.runs.status import RunStatus
-from landscope.runs.trash import discard, restore
+from landscope.runs.trash import discard, erase, restore, trashed
 from landscope.runs.writer import RunWriter
 
 __all__ = [
@@ -41,10 +41,12 @@ __all__ = [
     "checkpoint_path",
     "checkpoint_steps",
     "discard",
+    "erase",
     "latest_id",
     "list_runs",
     "open_run",
     "read_annotation",
     "restore",
+    "trashed",
     "write_annotation",
 ]

@@ -13,7 +13,7 @@ from landscope.runs.reader import Run, StoredHead, read_head
 from landscope.runs.schema import DATABASE, reading
 from landscope.runs.status import RunStatus
 
-__all__ = ["RunSummary", "Stamp", "latest_id", "list_runs", "open_run", "stamp_of"]
+__all__ = ["RunSummary", "Stamp", "latest_id", "list_runs", "open_run", "run_folder", "stamp_of"]
 
 Stamp = tuple[int, int] | None
 
@@ -53,7 +53,7 @@ def open_run(path_or_id: str | Path, root: str | Path | None = None) -> Run:
         if folder.is_dir() or isinstance(path_or_id, Path) or not _ID.fullmatch(path_or_id):
             return Run(folder)
         root = "runs"
-    return Run(_run_folder(Path(root), str(path_or_id)))
+    return Run(run_folder(Path(root), str(path_or_id)))
 
 
 def list_runs(root: str | Path) -> list[RunSummary]:
@@ -83,7 +83,12 @@ def latest_id(root: str | Path) -> str:
     return newest[1]
 
 
-def _run_folder(root: Path, run_id: str) -> Path:
+def run_folder(root: Path, run_id: str) -> Path:
+    """The folder of a run directly in another one.
+
+    Raises:
+        FileNotFoundError: if there is none; a link is none, nor is what has no run's name.
+    """
     if not _ID.fullmatch(run_id):
         raise FileNotFoundError(f"no run {run_id!r}: a run's id is of letters, digits, '.', '_' and '-'")
     folder = root / run_id

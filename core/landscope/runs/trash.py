@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from landscope.runs.catalogue import open_run
+from landscope.runs.catalogue import RunSummary, list_runs, open_run, run_folder
 
-__all__ = ["TRASH", "discard", "restore"]
+__all__ = ["TRASH", "discard", "erase", "restore", "trashed"]
 
 TRASH = ".trash"
 
@@ -45,6 +46,30 @@ def restore(run_id: str, root: str | Path) -> Path:
     """
     run = open_run(run_id, Path(root) / TRASH)
     return _moved(run.path, Path(root) / run_id)
+
+
+def trashed(root: str | Path) -> list[RunSummary]:
+    """All runs in the trash of a folder of runs, newest first; one that cannot be read is listed with its error."""
+    return list_runs(Path(root) / TRASH)
+
+
+def erase(run_id: str, root: str | Path) -> Path:
+    """Delete a run in the trash for good; where it was is returned.
+
+    Args:
+        run_id: Its id.
+        root: The folder of runs.
+
+    Raises:
+        FileNotFoundError: if it is not in the trash.
+        OSError: if the trash is a link to elsewhere, or something cannot be deleted.
+    """
+    trash = Path(root) / TRASH
+    if trash.is_symlink():
+        raise OSError(f"{trash} is a link: delete what it leads to by hand")
+    folder = run_folder(trash, run_id)
+    shutil.rmtree(folder)
+    return folder
 
 
 def _moved(folder: Path, target: Path) -> Path:

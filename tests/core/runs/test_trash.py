@@ -1,6 +1,6 @@
 import pytest
 
-from landscope.runs import RunWriter, discard, list_runs, open_run, restore
+from landscope.runs import RunWriter, discard, erase, list_runs, open_run, restore, trashed
 
 
 @pytest.fixture
@@ -33,6 +33,8 @@ def test_nothing_outside_of_the_folder_is_moved(tmp_path, ended):
             discard(name, tmp_path)
         with pytest.raises(FileNotFoundError):
             restore(name, tmp_path)
+        with pytest.raises(FileNotFoundError):
+            erase(name, tmp_path)
     assert open_run(ended, tmp_path).id == ended
 
 
@@ -45,3 +47,32 @@ def test_neither_way_replaces_another_run(tmp_path, ended):
     (tmp_path / ended).mkdir()
     with pytest.raises(FileExistsError, match="is there already"):
         restore(ended, tmp_path)
+
+
+def test_a_run_in_the_trash_is_deleted_for_good_and_no_other(tmp_path, ended):
+    with pytest.raises(FileNotFoundError, match=f"no run '{ended}'"):
+        erase(ended, tmp_path)
+    assert trashed(tmp_path) == []
+    folder = discard(ended, tmp_path)
+    (folder.parent / "damaged").mkdir()
+    assert {run.id for run in trashed(tmp_path)} == {ended, "damaged"}
+    erase(ended, tmp_path)
+    assert not folder.exists()
+    erase("damaged", tmp_path)
+    assert trashed(tmp_path) == []
+
+
+def test_links_in_the_trash_are_not_followed(tmp_path, ended):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    trash = tmp_path / "runs" / ".trash"
+    trash.mkdir(parents=True)
+    (trash / "linked").symlink_to(elsewhere)
+    with pytest.raises(FileNotFoundError, match="only a link"):
+        erase("linked", tmp_path / "runs")
+    (trash / "linked").unlink()
+    trash.rmdir()
+    trash.symlink_to(tmp_path)
+    with pytest.raises(OSError, match="is a link"):
+        erase(ended, tmp_path / "runs")
+    assert open_run(ended, tmp_path).id == ended
