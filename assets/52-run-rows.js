@@ -86,6 +86,12 @@ landscope.runRows = (() => {
     const words = note ? [element("div", { className: "note", text: note, title: note })] : [];
     return element("div", {}, [element("span", { className: "run-name" }, [link, ...chips]), ...words]);
   };
+  // What was found, or else how many of a recipe's claims were borne out; and what became of them in one word.
+  const findingCell = ({ finding }, verdict) => {
+    const told = verdict ? `${verdict.reproduced} of ${verdict.claims} claims reproduced` : "";
+    const words = element("div", { text: finding || told, title: [finding, told].filter(Boolean).join("\n") });
+    return verdict ? element("span", { className: "told" }, [words, landscope.verdict.pill(verdict.outcome)]) : words;
+  };
   const tickBox = (run, ticked) => {
     const box = element("input", { type: "checkbox", "aria-label": `Compare ${run.name || run.id}` });
     box.checked = ticked;
@@ -112,7 +118,7 @@ landscope.runRows = (() => {
       ["step", stepsOf(run)],
       ["loss", sparkline(details.losses)],
       ...columns.map((name) => ["setting", details.settings[name] ?? "–"]),
-      ["finding", element("div", { text: run.finding || "", title: run.finding || "" })],
+      ["finding", findingCell(run, details.verdict)],
       ["started", when(run.created)],
       ["own", element("span", { className: "own" }, own)],
     ];

@@ -4,7 +4,7 @@ landscope.runs = (() => {
   const { view, find, setText, element, runRows } = landscope;
   const EVERY_MS = 3000;
   const SETTINGS = 4; // columns of settings, at most
-  const BARE = { settings: {}, losses: [], tags: [], note: "" };
+  const BARE = { settings: {}, losses: [], verdict: null, tags: [], note: "" };
   const COLUMNS = [
     ["status", "Status"],
     ["name", "Run"],
@@ -55,10 +55,10 @@ landscope.runs = (() => {
 
   // Every word must be somewhere; lr=0.1 also among the settings.
   const haystack = (run) => {
-    const { settings, tags, note } = of(run);
+    const { settings, tags, note, verdict } = of(run);
     const told = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
     const status = run.status === "running" ? "running live" : run.status;
-    return [run.id, run.name, run.recipe, status, run.finding, run.error, note, ...tags, ...told]
+    return [run.id, run.name, run.recipe, status, run.finding, run.error, note, verdict?.outcome, ...tags, ...told]
       .filter(Boolean)
       .join("\n")
       .toLowerCase();

@@ -1,4 +1,4 @@
-"""What the list of runs tells beside their summaries: settings, the course of the loss, tags and notes."""
+"""What the list of runs tells beside their summaries: settings, the course of the loss, verdict, tags and notes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOSSES = ("train/loss", "step/loss", "loss")
 
 
 def details(root: Path) -> dict[str, dict[str, Any]]:
-    """Of every run that can be read, by its id: settings as text, the losses to draw, the last loss, tags and note."""
+    """Of every run that can be read, by its id: settings as text, the losses to draw, the verdict, tags and note."""
     return {summary.id: _details(summary) for summary in list_runs(root) if summary.error is None}
 
 
@@ -62,9 +62,19 @@ def _read(folder: Path, database: Stamp, log: Stamp, annotation: Stamp) -> dict[
     try:
         run = open_run(folder)
         said = read_annotation(folder)
-        losses = sparkline(run)
+        losses, verdict = sparkline(run), _verdict(run)
     except (OSError, ValueError, sqlite3.Error) as error:  # shown without them; what is wrong is in the server's log
         logger.warning("details of %s cannot be read: %s", folder.name, error)
-        return {"settings": {}, "losses": [], "tags": [], "note": ""}
+        return {"settings": {}, "losses": [], "verdict": None, "tags": [], "note": ""}
     settings = {name: text(value) for name, value in flattened(run.manifest.config).items()}
-    return {"settings": settings, "losses": losses, "tags": said.tags, "note": said.note}
+    return {"settings": settings, "losses": losses, "verdict": verdict, "tags": said.tags, "note": said.note}
+
+
+def _verdict(run: Run) -> dict[str, Any] | None:
+    """What became of the claims of a recipe's run, as far as it was judged: the outcome, and of how many claims."""
+    events = run.events("verdict")
+    if not events or not events[-1].data.get("claims"):
+        return None
+    outcomes = [claim["outcome"] for claim in events[-1].data["claims"]]
+    borne_out = outcomes.count("reproduced")
+    return {"outcome": events[-1].data["outcome"], "reproduced": borne_out, "claims": len(outcomes)}

@@ -44,6 +44,19 @@ def test_details_have_settings_the_loss_and_what_was_said(root, ended):
     np.testing.assert_allclose(losses, [np.arange(64)[bins == one].mean() for one in range(POINTS)], rtol=1e-3)
 
 
+def test_the_newest_verdict_is_told_in_numbers(root, ended):
+    assert details(root)[ended]["verdict"] is None
+    with RunWriter.create(root, name="judged") as made:
+        for outcomes in (["not here"], ["reproduced", "not here", "reproduced"]):
+            claims = [{"text": "a", "measured": "b", "outcome": outcome} for outcome in outcomes]
+            made.event(9, "verdict", "partly", {"outcome": "partly", "claims": claims})
+    with RunWriter.create(root, name="stopped") as stopped:
+        stopped.event(9, "verdict", "too early", {"outcome": "", "claims": []})
+    found = details(root)
+    assert found[made.id]["verdict"] == {"outcome": "partly", "reproduced": 2, "claims": 3}
+    assert found[stopped.id]["verdict"] is None
+
+
 @pytest.mark.parametrize(
     ("name", "values", "expected"),
     [
