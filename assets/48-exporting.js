@@ -4,7 +4,9 @@ landscope.exporting = (() => {
   const WIDTH = 300; // pixels, of the menu
   const SHARP = 3; // pixels of a PNG for each one on the screen
   const HEAD = 46,
-    LEGEND = 22; // pixels for title and legend, which on the page are beside the graph
+    LEGEND = 22, // pixels for title and each row of the legend, which on the page are beside the graph
+    SWATCH = 48,
+    LETTER = 6.5; // pixels in that legend
   let menu = null,
     tables = [],
     opener = null;
@@ -14,8 +16,9 @@ landscope.exporting = (() => {
     const title = section.querySelector("h2").textContent;
     const exhibit = landscope.exhibits.of(section);
     if (exhibit) {
-      const { graph, drawn, seq, step, kind, name } = exhibit;
-      return drawn ? { title, name, graph, lines: [], frame: { seq, step, kind } } : null;
+      const { graph, drawn, seq, step, kind, name, legend } = exhibit;
+      const labels = [...legend.children].map(({ textContent }) => textContent);
+      return drawn ? { title, name, graph, labels, lines: [], frame: { seq, step, kind } } : null;
     }
     const entry = [...landscope.panels.all.values()].find(({ panel }) => section.id === `panel-${panel.name}`);
     if (!entry || entry.pictured !== entry.view) return null;
@@ -27,6 +30,9 @@ landscope.exporting = (() => {
     return { title: title + label, name: view.replace("/", "-"), view, graph, lines, frame };
   };
 
+  // About how many rows plotly's legend takes.
+  const legendRows = (labels, width) =>
+    Math.ceil(labels.reduce((sum, { length }) => sum + SWATCH + LETTER * length, 0) / (0.9 * width));
   // Plotly reads some tags in texts, and names of runs are anybody's.
   const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   // A copy of the graph with its title, and what lies on a canvas behind it as marks of its own.
@@ -35,7 +41,8 @@ landscope.exporting = (() => {
       { _fullLayout: full } = graph,
       { colours } = landscope.looks[landscope.theme.name()],
       dots = landscope.cloud.dots(graph);
-    const head = HEAD + (lines.length > 1 ? LEGEND : 0);
+    const legend = legendRows(subject.labels ?? (lines.length > 1 ? lines : []), full.width);
+    const head = HEAD + LEGEND * legend;
     const { l, r, t, b } = full._size; // with what the legend has taken
     const step = subject.frame?.step ?? run.shownStep();
     const small = `${plain(run.data.id ?? "")}, step ${format.whole(step)}`;
@@ -58,7 +65,7 @@ landscope.exporting = (() => {
         yanchor: "top",
         pad: { l: 10, t: 18 },
       },
-      ...(lines.length > 1
+      ...(legend
         ? { showlegend: true, legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 11 } } }
         : {}),
     };

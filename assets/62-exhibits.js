@@ -1,6 +1,6 @@
 // What a recipe shows beside the usual panels: measurements that landscope.figures draws, a panel for each name.
 landscope.exhibits = (() => {
-  const { view, run, find, setText, element, painter, format } = landscope;
+  const { view, run, find, setText, element, painter, format, exhibitLegend } = landscope;
   const PREFIX = "exhibit/";
   const WIDE = ["slice-set"];
   const KEPT = 80; // pictures in memory, so that stepping back and on is instant
@@ -26,6 +26,7 @@ landscope.exhibits = (() => {
     const heading = wordsOf(name).title || name;
     const title = element("h2", { id: `title-${id}`, text: heading }),
       summary = element("p", { className: "summary" }),
+      legend = element("div", { className: "readout" }),
       graph = element("div", { className: "graph" }),
       cover = element("div", { className: "cover", text: "drawing" }),
       provenance = element("p", { className: "provenance" }),
@@ -38,6 +39,7 @@ landscope.exhibits = (() => {
     const section = element("section", { id, className: "panel exhibit", "aria-labelledby": `title-${id}` }, [
       element("header", {}, [title, about]),
       summary,
+      legend,
       element("div", { className: "plot" }, [element("div", { className: "stage" }, [graph]), cover]),
       element("div", { className: "foot" }, [
         provenance,
@@ -46,7 +48,8 @@ landscope.exhibits = (() => {
         landscope.enlarge.button(heading),
       ]),
     ]);
-    const entry = { name, id, section, title, summary, graph, cover, provenance, again, box: null, drawn: "" };
+    const parts = { section, title, summary, legend, graph, cover, provenance, again };
+    const entry = { name, id, ...parts, hidden: new Set(), box: null, drawn: "" };
     find(".panels").append(section);
     painter.add(id, graph, () => draw(entry));
     again.addEventListener("click", () => rerun(entry));
@@ -63,25 +66,49 @@ landscope.exhibits = (() => {
     pictures.clear();
   };
 
+  // Names of axes that are longer than these are broken before their unit, and written smaller if that is not enough.
+  const LETTER_PX = 5.8,
+    LEAST_PX = 8;
+  const fitted = (axis, graph) => {
+    const text = axis.title?.text || "",
+      [low, high] = axis.domain || [0, 1];
+    const room = (graph.clientHeight - 46) * (high - low);
+    if (text.length * LETTER_PX <= room) return { ...axis, automargin: true };
+    const broken = text.replace(/ \((?=[^(]*\)$)/, "<br>(");
+    const longest = Math.max(...broken.split("<br>").map(({ length }) => length)) * LETTER_PX;
+    const size = Math.max(Math.min(11, (11 * room) / longest), LEAST_PX);
+    return { ...axis, automargin: true, title: { ...axis.title, text: broken, font: { ...axis.title.font, size } } };
+  };
+  const layoutOf = (entry, { width, height, title: heading, ...layout }, bare) => {
+    const titled = heading?.text ? 14 + 14 * heading.text.split("<br>").length : 8;
+    const top = bare ? (layout.margin?.t ?? titled) : titled; // a figure's own has room for its legend
+    const axes = Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name));
+    const fit = (name) => (name[0] === "y" ? fitted(layout[name], entry.graph) : { ...layout[name], automargin: true });
+    return {
+      ...layout,
+      ...Object.fromEntries(axes.map((name) => [name, fit(name)])),
+      ...(heading?.text ? { title: { ...heading, font: { size: 11 } } } : {}),
+      margin: { l: 52, r: 18, b: 36, ...layout.margin, t: top },
+      showlegend: false,
+      autosize: true,
+      uirevision: entry.name,
+    };
+  };
   const draw = async (entry) => {
     const frame = run.frameAt(PREFIX + entry.name, run.shownStep()),
       theme = landscope.theme.name();
     if (!frame) return;
-    const key = `${run.data.id}/${frame.seq}/${theme}`;
+    const key = `${run.data.id}/${frame.seq}/${theme}/${[...entry.hidden]}`;
     if (key === entry.drawn) return;
     try {
       const { figure, config, provenance, kind, title, summary } = await picture(frame.seq, theme);
       if (panels.get(entry.name) !== entry) return; // another run's by now
-      const { width, height, title: heading, ...layout } = figure.layout;
-      const margin = { l: 58, r: 18, t: heading?.text ? 30 : 8, b: 38, ...layout.margin };
-      const legend = { ...layout.legend, font: { size: 10 }, itemwidth: 30 };
-      const headed = heading?.text ? { title: { ...heading, font: { size: 11 } } } : {};
-      await Plotly.react(
-        entry.graph,
-        figure.data,
-        { ...layout, ...headed, legend, margin, autosize: true, uirevision: entry.name },
-        config,
-      );
+      entry.section.classList.toggle("panel-wide", WIDE.includes(kind));
+      const entries = exhibitLegend.entriesOf(figure);
+      exhibitLegend.show(entry.legend, entries, entry.hidden, () => painter.invalidate(entry.id, true));
+      entry.legend.hidden = !entries.length;
+      const data = exhibitLegend.visible(figure.data, entry.hidden);
+      await Plotly.react(entry.graph, data, layoutOf(entry, figure.layout, !entries.length), config);
       const words = wordsOf(entry.name);
       if (!entry.drawn)
         entry.graph.on("plotly_relayout", (change) => {
@@ -90,8 +117,8 @@ landscope.exhibits = (() => {
       Object.assign(entry, { drawn: key, seq: frame.seq, step: frame.step, kind });
       setText(entry.provenance, provenance);
       entry.provenance.title = provenance;
-      entry.section.classList.toggle("panel-wide", WIDE.includes(kind));
       setText(entry.title, words.title || title || entry.name);
+      entry.title.title = entry.title.textContent;
       setText(entry.summary, words.summary || summary || "");
       entry.summary.title = entry.summary.textContent;
       entry.cover.hidden = true;
@@ -127,6 +154,8 @@ landscope.exhibits = (() => {
   const waiting = (entry) => {
     const frame = run.frameAt(PREFIX + entry.name, run.shownStep());
     const first = run.data.frames.get(PREFIX + entry.name)?.step[0];
+    if (!frame) setText(entry.provenance, "");
+    else if (frame.seq === entry.seq) setText(entry.provenance, entry.provenance.title);
     entry.cover.hidden = Boolean(frame && entry.drawn);
     setText(entry.cover, frame ? "drawing" : `first shown at step ${format.whole(first ?? 0)}`);
   };

@@ -12,13 +12,24 @@ landscope.lessons = (() => {
     const state = landscope.findings.states().find(({ kind }) => kind === at);
     return state ? state.since : null;
   };
-  const sectionOf = ({ panel }) => panel && find(panel.startsWith("exhibit/") ? `#exhibit-${panel.slice(8)}` : `#panel-${panel}`);
+  const sectionOf = ({ panel }) =>
+    panel ? find(panel.startsWith("exhibit/") ? `#exhibit-${panel.slice(8)}` : `#panel-${panel}`) : null;
   const point = (section) => {
     if (pointed === section) return;
     pointed?.classList.remove("pointed");
     pointed = section;
     pointed?.classList.add("pointed");
     pointed?.scrollIntoView({ block: "nearest" });
+    stepAside();
+  };
+  // The card lies on the right, or on the left where what it points at is on the right.
+  const stepAside = () => {
+    const card = find("#lesson");
+    card.classList.remove("aside");
+    if (!pointed) return;
+    const lies = card.getBoundingClientRect(),
+      below = pointed.getBoundingClientRect();
+    card.classList.toggle("aside", lies.left < below.right && lies.top < below.bottom && below.left > lies.width);
   };
 
   const go = (to) => {

@@ -16,7 +16,7 @@ __all__ = ["EXHIBIT", "READING", "exhibit_explanation", "exhibit_words"]
 EXHIBIT = "exhibit/"
 """What the names of exhibits begin with, among measurements and among what the drawer explains."""
 
-_LEGEND = "A click on a name in the legend takes its line out or back in, a double click shows it alone."
+_LEGEND = "A click on a name in the legend takes its line out, or back in."
 
 READING = {
     "chart": (_LEGEND,),

@@ -29,9 +29,10 @@ class Config(Configuration):
     seed: int = knob(0, 0, 10, "Of everything.")
 
 
-def chart(title: str, steps: int) -> Chart:
-    x = np.arange(steps + 1.0)
-    axes = {"x_name": "training (steps)", "y_name": "loss", "labels": ("loss",), "x": {"loss": x}, "y": {"loss": x}}
+def chart(title: str, steps: int, *others: str) -> Chart:
+    x, labels = np.arange(steps + 1.0), ("loss", *others)
+    lines = dict.fromkeys(labels, x)
+    axes = {"x_name": "training (steps)", "y_name": "loss", "labels": labels, "x": lines, "y": lines}
     return Chart(provenance=Provenance(method="by hand"), title=title, summary="It rises.", **axes)  # type: ignore[arg-type]
 
 
@@ -43,7 +44,7 @@ def gallery(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., str])
         while study.step < 3:
             study.advance()
             study.exhibit("zeta", chart("The first", study.step), window=("lr", "overhead", "seed", "steps"))
-            study.exhibit("alpha", chart("The second", study.step))
+            study.exhibit("alpha", chart("The second", study.step, "another"))
     judged(study.path, lambda run: [claim(HOSTILE, "3 against 2", holds=True), claim("Or not.", "1", holds=False)])
     return serve(root)
 
@@ -63,6 +64,12 @@ def test_exhibits_are_panels_in_their_order_and_follow_the_step(gallery: str, vi
     drawer = page.get_by_role("dialog", name="The first")
     expect(drawer).to_contain_text('run.measurement("exhibit/zeta", step=2)')
     page.keyboard.press("Escape")
+    expect(page.locator("#exhibit-zeta .entry")).to_have_count(0)  # one line needs no legend
+    shown = "document.querySelector('#exhibit-alpha .graph').data.filter(({ visible }) => visible !== false).length"
+    page.locator("#exhibit-alpha .entry", has_text="another").click()
+    until(page, f"{shown} === 1")
+    page.locator("#exhibit-alpha .entry", has_text="another").click()
+    until(page, f"{shown} === 2")
     page.get_by_role("button", name="Enlarge: The second").click()
     expect(page.locator("#exhibit-alpha")).to_have_class(re.compile("enlarged"))
     page.keyboard.press("Escape")
@@ -122,9 +129,14 @@ def test_a_lesson_moves_the_time_bar_and_points_at_panels(listing: str, visit: C
     page, watcher = visit(f"{listing}/run/latest")
     until(page, "landscope.run.data.loaded && landscope.plan.manifest()")
     expect(page.locator("#lesson-open")).to_be_hidden()  # no recipe's run
+    card = page.get_by_role("complementary", name="Lesson")
+    page.evaluate("landscope.plan.manifest().recipe = 'grokking'")
+    page.evaluate("landscope.lessons.open()")
+    expect(card).to_contain_text(LESSONS["grokking"][0].text)  # a stop that points at nothing
+    assert page.locator(".pointed").count() == 0
+    page.evaluate("landscope.lessons.close()")
     page.evaluate("landscope.plan.manifest().recipe = 'digits'")
     page.evaluate("landscope.lessons.open()")
-    card = page.get_by_role("complementary", name="Lesson")
     expect(card).to_contain_text(LESSONS["digits"][0].text)
     until(page, "landscope.view.state.step === 0")
     expect(page.locator("#panel-sharpness")).to_have_class(re.compile("pointed"))

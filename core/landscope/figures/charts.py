@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from landscope.figures.lines import DASHES
+from landscope.figures.scales import log_axis, number
 from landscope.figures.theme import ABOVE, SIGNED, Theme, blend, template
 from landscope.measurements import Chart, Matrix
 
@@ -28,8 +30,11 @@ def chart_figure(chart: Chart, colours: Theme) -> go.Figure:
     figure = go.Figure(
         layout={
             "template": template(colours),
-            "xaxis": {"title": {"text": chart.x_name}, "type": "log" if chart.x_log else "linear"},
-            "yaxis": {"title": {"text": chart.y_name}, "type": "log" if chart.y_log else "linear"},
+            "xaxis": {"title": {"text": chart.x_name}, **(_logarithmic(chart.x) if chart.x_log else {})},
+            "yaxis": {
+                "title": {"text": chart.y_name},
+                **(_logarithmic(chart.y, chart.low, chart.high) if chart.y_log else {}),
+            },
             "legend": ABOVE,
             "showlegend": len(chart.labels) > 1,
         }
@@ -51,6 +56,13 @@ def chart_figure(chart: Chart, colours: Theme) -> go.Figure:
             name=label,
         )
     return figure
+
+
+def _logarithmic(*lines: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """A logarithmic axis for what is positive of all lines."""
+    values = np.concatenate([np.ravel(line) for group in lines for line in group.values()])
+    positive = values[np.isfinite(values) & (values > 0)]
+    return log_axis(float(positive.min()), float(positive.max())) if len(positive) else {"type": "log"}
 
 
 def _band(label: str, x: np.ndarray, low: np.ndarray, high: np.ndarray, fill: str) -> dict[str, Any]:
@@ -96,8 +108,9 @@ def matrix_figure(matrix: Matrix, colours: Theme) -> go.Figure:
         y=list(matrix.rows),
         z=matrix.values,
         colorbar={"title": {"text": matrix.value_name, "side": "right"}},
-        texttemplate="%{z:.3g}" if matrix.values.size <= 64 else None,
-        hovertemplate="%{y}, %{x}<br>%{z:.4g}<extra></extra>",
+        text=[[number(value) if np.isfinite(value) else "" for value in row] for row in matrix.values],
+        texttemplate="%{text}" if matrix.values.size <= 64 else None,
+        hovertemplate="%{y}, %{x}<br>%{text}<extra></extra>",
         name=matrix.value_name,
         **limits,
     )

@@ -46,7 +46,8 @@ def test_a_chart_has_its_lines_bands_and_names(dark):
     assert limit.name == "2/lr"
     assert limit.line.dash == "dash"
     assert drawn.layout.xaxis.type == "log"
-    assert drawn.layout.yaxis.type == "linear"
+    assert list(drawn.layout.xaxis.ticktext) == ["1", "2", "5", "10", "20", "50", "100"]
+    assert drawn.layout.yaxis.type is None
     assert drawn.layout.yaxis.title.text == "λ max (loss / parameter²)"
 
 
@@ -55,6 +56,15 @@ def test_no_band_hides_a_line():
     low, high = ({label: values + edge for label, values in lines.items()} for edge in (-1, 1))
     both = CHART.replaced(labels=("a", "b"), x=lines, y=lines, expected=(), low=low, high=high)
     assert [trace.fill for trace in figure(both).data] == ["toself", "toself", None, None]
+
+
+def test_logarithmic_axes_hold_what_is_positive_and_bands():
+    across = figure(CHART.replaced(y_log=True)).layout.yaxis
+    assert across.range[0] < np.log10(0.5)
+    assert across.range[1] > np.log10(4.0)
+    zeros = dict.fromkeys(CHART.labels, np.zeros(3))
+    nothing = CHART.replaced(x=zeros, y=zeros, low={}, high={}, y_log=True)
+    assert figure(nothing).layout.yaxis.type == "log"
 
 
 def test_a_matrix_makes_room_for_the_names_of_its_rows():
@@ -68,6 +78,8 @@ def test_a_signed_matrix_has_zero_in_the_middle():
     assert (cells.zmin, cells.zmax) == (-1, 1)
     assert list(cells.x) == ["a", "b", "c"]
     assert MATRIX.span() == (-0.5, 1.0)
+    assert list(cells.text[1][1:]) == ["1", ""]
+    assert figure(MATRIX.replaced(values=1295.0 * np.ones((2, 3)))).data[0].text[0][0] == "1300"
 
 
 @pytest.mark.parametrize("measurement", [CHART, MATRIX], ids=["chart", "matrix"])

@@ -78,7 +78,7 @@ LESSON = (
         "One network, four scales",
         "Four networks begin with the same weights and see the same data. Their outputs are multiplied by another "
         "number α each, and they begin at zero. The larger α, the less the weights have to move.",
-        0.0,
+        0.03,
         "exhibit/losses",
     ),
     Stop(

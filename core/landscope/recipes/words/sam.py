@@ -43,7 +43,7 @@ EXHIBITS = {
             "One scale of colours, the same axes; over each plane the loss in its middle.",
             "The same random numbers are used for all three.",
         ),
-        "The plane of SAM's network is a wider bowl.",
+        "The plane of SAM's network is a wider bowl with a higher bottom: it fits the wrong labels less closely.",
         "It is one network of each, and two of thousands of directions: the numbers beside it are of all networks.",
     ),
     "measures": Exhibit(

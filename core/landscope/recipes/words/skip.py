@@ -67,8 +67,8 @@ LESSON = (
     ),
     Stop(
         "The pictures that everybody knows",
-        "Around each network the loss on a plane of random directions, in one scale of colours. The plain network's is "
-        "higher and steeper.",
+        "Around each network the loss on a plane of random directions, in one scale of colours. That the plain "
+        "network's is higher in the middle is easily seen. Whether it is rougher is harder to say than one would like.",
         0.5,
         "exhibit/slices",
     ),
