@@ -4,9 +4,7 @@ landscope.exporting = (() => {
   const WIDTH = 300; // pixels, of the menu
   const SHARP = 3; // pixels of a PNG for each one on the screen
   const HEAD = 46,
-    LEGEND = 22, // pixels for title and each row of the legend, which on the page are beside the graph
-    SWATCH = 48,
-    LETTER = 6.5; // pixels in that legend
+    LEGEND = 22; // pixels for title and each row of the legend, which on the page are beside the graph
   let menu = null,
     tables = [],
     opener = null;
@@ -16,9 +14,9 @@ landscope.exporting = (() => {
     const title = section.querySelector("h2").textContent;
     const exhibit = landscope.exhibits.of(section);
     if (exhibit) {
-      const { graph, drawn, seq, step, kind, name, legend } = exhibit;
-      const labels = [...legend.children].map(({ textContent }) => textContent);
-      return drawn ? { title, name, graph, labels, lines: [], frame: { seq, step, kind } } : null;
+      const { graph, drawn, seq, step, kind, name, hidden } = exhibit;
+      const entries = exhibit.entries?.filter(({ group }) => !hidden.has(group));
+      return drawn ? { title, name, graph, entries, lines: [], frame: { seq, step, kind } } : null;
     }
     const entry = [...landscope.panels.all.values()].find(({ panel }) => section.id === `panel-${panel.name}`);
     if (!entry || entry.pictured !== entry.view) return null;
@@ -30,20 +28,34 @@ landscope.exporting = (() => {
     return { title: title + label, name: view.replace("/", "-"), view, graph, lines, frame };
   };
 
-  // About how many rows plotly's legend takes.
-  const legendRows = (labels, width) =>
-    Math.ceil(labels.reduce((sum, { length }) => sum + SWATCH + LETTER * length, 0) / (0.9 * width));
   // Plotly reads some tags in texts, and names of runs are anybody's.
   const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  // The legend of an exhibit above its graph, in rows: plotly's own would fill half of the picture.
+  const written = (rows, left, top) =>
+    rows.flatMap((row, index) =>
+      row.map(({ label, colour, dash, dot, at }) => ({
+        text: `<span style="color:${colour}">${dot ? "●" : dash ? "╌╌" : "━━"}</span> ${plain(label)}`,
+        font: { size: 11 },
+        showarrow: false,
+        x: 0,
+        xref: "paper",
+        xanchor: "left",
+        xshift: at + 10 - left,
+        y: 1,
+        yref: "paper",
+        yanchor: "bottom",
+        yshift: top + LEGEND * (rows.length - 1 - index),
+      })),
+    );
   // A copy of the graph with its title, and what lies on a canvas behind it as marks of its own.
   const pictureOf = (subject) => {
     const { graph, lines } = subject,
       { _fullLayout: full } = graph,
       { colours } = landscope.looks[landscope.theme.name()],
       dots = landscope.cloud.dots(graph);
-    const legend = legendRows(subject.labels ?? (lines.length > 1 ? lines : []), full.width);
-    const head = HEAD + LEGEND * legend;
     const { l, r, t, b } = full._size; // with what the legend has taken
+    const rows = landscope.exhibitLegend.rows(subject.entries || [], full.width - 20);
+    const head = HEAD + LEGEND * (lines.length > 1 ? 1 : rows.length);
     const step = subject.frame?.step ?? run.shownStep();
     const small = `${plain(run.data.id ?? "")}, step ${format.whole(step)}`;
     const layout = {
@@ -65,7 +77,8 @@ landscope.exporting = (() => {
         yanchor: "top",
         pad: { l: 10, t: 18 },
       },
-      ...(legend
+      ...(rows.length ? { annotations: [...(graph.layout.annotations || []), ...written(rows, l, t)] } : {}),
+      ...(lines.length > 1
         ? { showlegend: true, legend: { orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { size: 11 } } }
         : {}),
     };

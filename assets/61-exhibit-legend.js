@@ -11,7 +11,7 @@ landscope.exhibitLegend = (() => {
       label: name,
       group: legendgroup || name,
       colour: fill && fillcolor ? fillcolor : (mode === "markers" || type === "bar" ? marker : line)?.color,
-      dash: line?.dash && line.dash !== "solid" && mode !== "markers",
+      dash: line?.dash && line.dash !== "solid" && mode !== "markers" ? line.dash : "",
       dot: mode === "markers" || type === "bar" || Boolean(fill),
     }));
   };
@@ -24,7 +24,7 @@ landscope.exhibitLegend = (() => {
     place.dataset.key = key;
     place.replaceChildren(
       ...entries.map(({ label, group, colour, dash, dot }) => {
-        const swatch = element("span", { className: `swatch${dash ? " dashed" : ""}${dot ? " dot" : ""}` });
+        const swatch = element("span", { className: `swatch${dot ? " dot" : dash ? ` dashed line-${dash}` : ""}` });
         if (typeof colour === "string") swatch.style.setProperty("--swatch", colour);
         const made = element("button", { type: "button", className: "entry" }, [
           swatch,
@@ -39,7 +39,24 @@ landscope.exhibitLegend = (() => {
       }),
     );
   };
+  // Entries in rows of a width, with the place of each: for pictures, which have no page around them.
+  const SWATCH = 40,
+    LETTER = 6.2; // pixels
+  const rows = (entries, width) => {
+    const found = [];
+    let at = Infinity;
+    entries.forEach((entry) => {
+      const wide = SWATCH + LETTER * entry.label.length;
+      if (at + wide > width) {
+        found.push([]);
+        at = 0;
+      }
+      found.at(-1).push({ ...entry, at });
+      at += wide;
+    });
+    return found;
+  };
   const visible = (data, hidden) =>
     data.map((trace) => (hidden.has(groupOf(trace)) ? { ...trace, visible: false } : trace));
-  return { entriesOf, show, visible };
+  return { entriesOf, show, rows, visible };
 })();

@@ -114,7 +114,7 @@ landscope.exhibits = (() => {
         entry.graph.on("plotly_relayout", (change) => {
           if (Object.keys(change).some((name) => name.includes("axis.range["))) boxed(entry);
         });
-      Object.assign(entry, { drawn: key, seq: frame.seq, step: frame.step, kind });
+      Object.assign(entry, { drawn: key, seq: frame.seq, step: frame.step, kind, entries });
       setText(entry.provenance, provenance);
       entry.provenance.title = provenance;
       setText(entry.title, words.title || title || entry.name);

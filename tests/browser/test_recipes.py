@@ -70,6 +70,11 @@ def test_exhibits_are_panels_in_their_order_and_follow_the_step(gallery: str, vi
     until(page, f"{shown} === 1")
     page.locator("#exhibit-alpha .entry", has_text="another").click()
     until(page, f"{shown} === 2")
+    rows = "landscope.exhibitLegend.rows(['a', 'b', 'c'].map((name) => ({ label: name.repeat(10) })), 210)"
+    assert page.evaluate(f"{rows}.map((row) => row.map(({{ label, at }}) => [label[0], at]))") == [
+        [["a", 0], ["b", 102]],
+        [["c", 0]],
+    ]
     page.get_by_role("button", name="Enlarge: The second").click()
     expect(page.locator("#exhibit-alpha")).to_have_class(re.compile("enlarged"))
     page.keyboard.press("Escape")

@@ -30,7 +30,8 @@ Each recipe is one file in `core/landscope/recipes/`, started by `landscope demo
 settings are options (`python -m landscope.recipes NAME --help`); `--full` takes its size for a GPU. When it has ended
 it is judged by what was recorded: a claim is *reproduced*, *partly* so, or *not here*, which is a fact about this toy
 on this machine as much as about the claim. Below is what became of the claims with each seed; the seconds are a
-processor's, measuring included, and up to a few times as many where other programs ran beside.
+processor's, measuring included, and up to a few times as many where other programs ran beside. On its page every recipe
+has a lesson, and every exhibit an explanation with its formula and paper: [the page](page.md#lessons).
 `python -m landscope.recipes.checks` runs all again and writes this page.
 """
 
