@@ -7,6 +7,7 @@ landscope.view = (() => {
     colour: ["class", "prediction", "correct", "loss", "margin", "learned"],
     bins: ["15", "5", "10", "20", "30", "50"],
     dock: ["none", "control", "lab"],
+    speed: ["1", "2", "4", "8", "0.25", "0.5"],
   };
   const PAGES = ["recipes", "compare"]; // beside that of a run and the list of runs
   const SHOW = "loss"; // metrics have any name, so `show` is no closed choice

@@ -1,7 +1,8 @@
 // The bar at the bottom: drag, play, step, follow. Its track has the panels' step axis, linear or logarithmic.
 landscope.timebar = (() => {
   const { view, run, find, setText, element } = landscope;
-  const PLAY_S = 24; // the whole history in this time, whatever its length
+  const PLAY_S = 24; // the whole history in this time at speed 1, whatever its length
+  const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
   let playing = false,
     playedAt = 0,
     position = 0;
@@ -87,7 +88,7 @@ landscope.timebar = (() => {
   };
   const advance = (now) => {
     if (!playing) return;
-    position += (now - playedAt) / 1000 / PLAY_S;
+    position += ((now - playedAt) / 1000 / PLAY_S) * Number(view.state.speed);
     playedAt = now;
     if (position >= 1) {
       stop();
@@ -96,6 +97,18 @@ landscope.timebar = (() => {
     }
     view.set({ step: toStep(position) });
     requestAnimationFrame(advance);
+  };
+  // Faster or slower by one; the button goes on from the fastest to the slowest.
+  const hasten = (by) => {
+    const at = SPEEDS.indexOf(Number(view.state.speed)) + by;
+    view.set({ speed: String(SPEEDS[Math.min(Math.max(at, 0), SPEEDS.length - 1)]) });
+  };
+  const cycle = () => hasten(Number(view.state.speed) === SPEEDS.at(-1) ? 1 - SPEEDS.length : 1);
+  const showSpeed = () => {
+    const button = find('[data-action="speed"]'),
+      words = `${view.state.speed.replace("0.", ".")}×`;
+    setText(button, words);
+    button.setAttribute("aria-label", `Speed of playing: ${words}`);
   };
   const showPlaying = () => {
     const button = find('[data-action="play"]');
@@ -117,6 +130,7 @@ landscope.timebar = (() => {
     const total = run.data.head && run.data.head.total;
     setText(find("#shown-step"), `step ${whole(step)} / ${whole(total || last)}`);
     pins();
+    showSpeed();
     const button = find('[data-action="follow"]');
     button.classList.toggle("on", view.following());
     button.setAttribute("aria-pressed", String(view.following()));
@@ -203,5 +217,5 @@ landscope.timebar = (() => {
     drawnFor = "";
     refresh(new Set());
   });
-  return { mount, choose, follow, move, play, pin, stop, still };
+  return { mount, choose, follow, move, play, hasten, cycle, pin, stop, still };
 })();

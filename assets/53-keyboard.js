@@ -4,6 +4,7 @@ landscope.keyboard = (() => {
   const other = (key) => view.choices[key].find((value) => value !== view.state[key]);
   const ACTIONS = {
     play: timebar.play,
+    speed: timebar.cycle,
     follow: timebar.follow,
     back: () => timebar.move(-1),
     forward: () => timebar.move(1),
@@ -40,6 +41,8 @@ landscope.keyboard = (() => {
   const toggle = (key) => () => view.set({ [key]: other(key) });
   const KEYS = {
     " ": timebar.play,
+    "[": () => timebar.hasten(-1),
+    "]": () => timebar.hasten(1),
     f: timebar.follow,
     l: toggle("x"),
     s: toggle("style"),

@@ -301,6 +301,7 @@ EXPLANATIONS = {
 
 KEYS = (
     ("Space", "play or pause the history"),
+    ("[ ]", "play slower or faster"),
     ("← →", "back or on by one measurement"),
     ("Shift ← →", "back or on by ten"),
     ("Home, End", "first or newest step"),

@@ -20,6 +20,13 @@ def time_bar() -> Component:
                     action_button("back", "Back to the measurement before", "back", "←"),
                     action_button("play", "Play", "play", "space"),
                     action_button("forward", "On to the next measurement", "forward", "→"),
+                    html.Button(
+                        "1×",
+                        type="button",
+                        title="Speed of playing ([ slower, ] faster)",
+                        className="button quiet speed",
+                        **{"data-action": "speed", "aria-label": "Speed of playing: 1×"},
+                    ),
                 ],
                 className="transport",
                 role="group",

@@ -176,7 +176,7 @@ def test_icons_exist() -> None:
 
 def test_every_key_of_the_help_is_handled() -> None:
     script = (ASSETS / "53-keyboard.js").read_text()
-    named = {"Space": '" "', "← →": "ArrowLeft", "Shift ← →": "shiftKey", "Home, End": "Home"}
+    named = {"Space": '" "', "← →": "ArrowLeft", "Shift ← →": "shiftKey", "Home, End": "Home", "[ ]": '"]"'}
     for key, _ in KEYS:
         needle = named.get(key) or (f'"{key.lower()}"' if f'"{key.lower()}"' in script else f"{key.lower()}:")
         assert needle in script, key

@@ -25,6 +25,7 @@ from landscope.landscape.normalisation import Normalisation
 from landscope.landscape.points_file import PointsFile
 from landscope.landscape.trajectories import project_path
 from landscope.measurements import Provenance, Slice, Slice1D, Slice2D, Slice3D
+from landscope.measurements.interpolation import interpolated
 from landscope.objective import Objective, Work
 
 __all__ = ["Cut", "Path", "Step"]
@@ -32,6 +33,7 @@ __all__ = ["Cut", "Path", "Step"]
 _KINDS: dict[int, type[Slice]] = {1: Slice1D, 2: Slice2D, 3: Slice3D}
 _COORDINATES = ("alpha", "beta", "gamma")
 _KEPT = 0.5  # seconds of work that a kill may cost
+_TELLING = 9  # points a side from which they tell how far a picture between them may be off
 _OWN = ("loss", "accuracy", "error", "contrast_error")  # what has a field of its own
 
 
@@ -114,7 +116,9 @@ class Cut:
                     f"{', '.join(taken)}), got {name!r}; give it another"
                 )
 
-    def steps(self, *, slot: float | None = None, nested: bool = True) -> Iterator[Step]:
+    def steps(
+        self, *, slot: float | None = None, nested: bool = True, tolerance: float | None = None
+    ) -> Iterator[Step]:
         """Evaluates the points, yielding whenever a nested grid is done.
 
         The model is the user's again whenever this yields. Stopping to iterate cancels; with `store`, what is finished
@@ -123,8 +127,18 @@ class Cut:
         Args:
             slot: Yield at least about this often, in seconds.
             nested: Whether to go from coarse to fine, or through all points at once.
+            tolerance: End with the first grid of at least 9 points a side between which the loss is drawn with a stated
+                error of at most this share (see `measurements.interpolation`), its 95th percentile.
         """
-        return _Evaluation(self).steps(slot, nested)
+        return _Evaluation(self).steps(slot, nested, tolerance)
+
+
+def _drawn_within(picture: Slice, tolerance: float) -> bool:
+    """Whether what is drawn between the points is so close that finer ones would look the same."""
+    counts = picture.loss.shape
+    if min(counts) < _TELLING:
+        return False
+    return interpolated(picture, tuple(2 * count - 1 for count in counts)).typical_error <= tolerance
 
 
 class _Evaluation:
@@ -162,10 +176,14 @@ class _Evaluation:
             spent = getattr(objective.work, name) - getattr(before, name)
             setattr(self._work, name, getattr(self._work, name) + spent)
 
-    def steps(self, slot: float | None, nested: bool) -> Iterator[Step]:
+    def steps(self, slot: float | None, nested: bool, tolerance: float | None) -> Iterator[Step]:
         kept = self._resumed()
         with nullcontext() if kept is None else closing(kept):
-            yield from self._stages(slot, nested, kept)
+            for step in self._stages(slot, nested, kept):
+                if tolerance is not None and step.picture is not None and _drawn_within(step.picture, tolerance):
+                    yield Step(step.done, step.done, 0.0, step.picture.replaced(stages=step.picture.stage))
+                    return
+                yield step
 
     def _stages(self, slot: float | None, nested: bool, kept: PointsFile | None) -> Iterator[Step]:
         grid, total = self.cut.grid, self._done.size

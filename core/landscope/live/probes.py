@@ -35,6 +35,7 @@ __all__ = ["Probe", "Watched", "default_probes"]
 
 
 _SLICE_POINTS = 17
+_SLICE_ERROR = 0.05  # stated, which is several times the true one: closer, and the eye sees no difference
 _SLOT = 0.1  # seconds of a slice at a time
 
 
@@ -102,7 +103,7 @@ def default_probes() -> tuple[Probe, ...]:
         Probe("plasticity", plasticity, weight=0.2, gradients=60, every="log"),
         Probe("ntk", TangentKernel(), weight=0.8, gradients=40),
         Probe("linearised", Linearised(), weight=0.3, gradients=8),
-        Probe("slice/trajectory", _trajectory_slice, weight=1.6, gradients=30, background=True),
+        Probe("slice/trajectory", _trajectory_slice, weight=4.0, gradients=30, background=True),
         Probe("slice/random", _random_slice, weight=0.8, gradients=30, background=True),
         Probe("slice/hessian", _hessian_slice, weight=1.0, gradients=120, curved=True, background=True),
         Probe("density", _density, weight=2.0, gradients=180, curved=True, background=True),
@@ -194,7 +195,7 @@ def _slice(watched: Watched, build: Callable[..., Cut], *arguments: Any, **optio
     if trajectory.steps:
         options |= {"path_steps": trajectory.steps[:], "path_losses": trajectory.losses[:]}
     slicing = build(sketch, *arguments, also=held_out, points=_SLICE_POINTS, **options)
-    for step in slicing.steps(slot=_SLOT):
+    for step in slicing.steps(slot=_SLOT, tolerance=_SLICE_ERROR):
         yield step.picture
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from landscope.landscape import cut, refine, slice1d, slice2d, slice3d
 from landscope.landscape.slices import fitting_radius
+from landscope.measurements.interpolation import interpolated
 from landscope.objective import Objective
 from tests.core.landscape.known import objective_of
 
@@ -70,6 +71,22 @@ def test_every_point_is_evaluated_once(slot):
     assert steps[-1].done == steps[-1].total == 81
     assert steps[-1].seconds_left == 0
     assert (slot is None) == (len(steps) == 2)
+
+
+def test_a_slice_within_a_tolerance_ends_with_a_coarser_grid():
+    objective = classifier()
+    whole = slice2d(objective, points=17, radius=0.5)
+    *_, last = cut(objective, points=17, radius=0.5).steps(tolerance=0.05)
+    assert (last.picture.loss.shape, last.picture.stage, last.picture.stages) == ((9, 9), 2, 2)
+    assert (last.done, last.total, last.seconds_left) == (81, 81, 0.0)
+    np.testing.assert_allclose(last.picture.loss, whole.loss[::2, ::2], rtol=1e-12)
+    drawn = interpolated(last.picture, 17).slice.loss
+    assert np.percentile(np.abs(drawn / whole.loss - 1), 95) < 0.05
+
+    *_, strict = cut(objective, points=17, radius=0.5).steps(tolerance=1e-9)
+    assert (strict.picture.loss.shape, strict.picture.stages) == ((17, 17), 3)
+    *_, small = cut(objective, points=5, radius=0.5).steps(tolerance=0.05)
+    assert small.picture.loss.shape == (5, 5)
 
 
 def test_the_first_picture_of_few_examples_comes_when_all_would_take_too_long():
