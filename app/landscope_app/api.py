@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict
@@ -256,8 +257,17 @@ def on_missing(error: FileNotFoundError) -> tuple[Response, int]:
 @api.errorhandler(sqlite3.Error)
 def on_unreadable(error: Exception) -> tuple[Response, int]:
     """A run that cannot be read: damaged, or of another version."""
-    current_app.logger.warning("%s: %s", request.path, error)
-    return jsonify(error=str(error)), 500
+    number = secrets.token_hex(4)
+    current_app.logger.warning("error %s at %s: %s", number, request.path, error)
+    return jsonify(error=f"{error} (error {number} in the server's log)"), 500
+
+
+@api.errorhandler(Exception)
+def on_mistake(error: Exception) -> tuple[Response, int]:
+    """A mistake of the server's own: what went wrong is in its log, under the number that the answer has."""
+    number = secrets.token_hex(4)
+    current_app.logger.error("error %s at %s", number, request.path, exc_info=error)
+    return jsonify(error=f"the server made a mistake (error {number} in its log)"), 500
 
 
 def _moved(move: Callable[[str, Path], Path], run_id: str) -> Response:

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -315,6 +316,19 @@ def test_nothing_outside_the_root_is_read(client, ended, run_id, what):
     assert response.mimetype == "application/json"
 
 
-def test_a_run_that_cannot_be_read_is_an_error_of_its_own(client, ended, root):
+def test_a_run_that_cannot_be_read_is_an_error_of_its_own(client, ended, root, caplog):
     (root / ended / "run.sqlite").write_text("not a database" * 1000)
-    assert "not a database" in body(client.get(f"/api/v1/runs/{ended}/head"), 500)["error"]
+    told = body(client.get(f"/api/v1/runs/{ended}/head"), 500)["error"]
+    assert "not a database" in told
+    assert re.search(r"error \w{8}", told).group() in caplog.text
+
+
+def test_a_mistake_of_the_server_has_a_number_that_its_log_explains(client, ended, caplog, monkeypatch):
+    def broken(*_):
+        raise KeyError("secret")
+
+    monkeypatch.setattr("landscope_app.api.details", broken)
+    told = body(client.get("/api/v1/runs/details"), 500)["error"]
+    assert "secret" not in told
+    assert re.search(r"error \w{8}", told).group() in caplog.text
+    assert "KeyError: 'secret'" in caplog.text
