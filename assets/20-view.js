@@ -1,7 +1,7 @@
 // What the page shows: route, chosen step and settings, all of it in the address.
 landscope.view = (() => {
   const CHOICES = {
-    plane: ["trajectory", "random", "hessian", "gradient"],
+    plane: ["trajectory", "random", "hessian", "gradient", "all"],
     style: ["contour", "surface"],
     x: ["linear", "log"],
     colour: ["class", "prediction", "correct", "loss", "margin", "learned"],

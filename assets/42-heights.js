@@ -23,22 +23,26 @@ landscope.heights = (() => {
     return all.find(({ key }) => key === landscope.view.state.show) || all[0];
   };
 
-  // One scale for a quantity over the whole run. Only that of the loss is known beforehand; others start from it and
+  // One scale for a quantity over the whole run, on all planes that stand beside each other. Only that of the loss is known beforehand; others start from it and
   // widen with what has been seen, shares have their own.
   const seen = new Map();
-  const limits = (frameName, { key, array, share }) => {
+  const limits = (frameNames, { key, array, share }) => {
     if (share) return { lo: 0, hi: 1 };
-    const span = landscope.run.spanOf(frameName);
+    const spans = frameNames.map(landscope.run.spanOf).filter(Boolean);
+    const span = spans.length && {
+      lo: Math.min(...spans.map(({ lo }) => lo)),
+      hi: Math.max(...spans.map(({ hi }) => hi)),
+    };
     if (key === "loss") return span || { lo: 0, hi: 1 };
-    const name = JSON.stringify([landscope.run.data.id, frameName, key]);
+    const name = JSON.stringify([landscope.run.data.id, frameNames, key]);
     const known = seen.get(name) || span || { lo: Infinity, hi: -Infinity };
     const finite = Array.from(array.data).filter(Number.isFinite);
     const widened = { lo: Math.min(known.lo, ...finite), hi: Math.max(known.hi, ...finite) };
     seen.set(name, widened);
     return widened.lo <= widened.hi ? widened : { lo: 0, hi: 1 };
   };
-  const scale = (frameName, quantity) => {
-    const { lo, hi } = limits(frameName, quantity);
+  const scale = (frameNames, quantity) => {
+    const { lo, hi } = limits(frameNames, quantity);
     const logarithmic = !quantity.share && lo > 0;
     let [low, high] = logarithmic ? [Math.log10(lo), Math.log10(hi)] : [lo, hi];
     if (!(high - low > 1e-6 * Math.max(Math.abs(low), Math.abs(high)))) {

@@ -102,7 +102,7 @@ landscope.landscapeTraces = (() => {
         zmin: low,
         zmax: high,
         colorscale: "Viridis",
-        colorbar: strip,
+        ...(strip ? { colorbar: strip } : { showscale: false }),
         autocontour: false,
         contours: { coloring: "heatmap", start: low, end: high, size: (high - low) / LEVELS },
         line: { width: 0.5, color: "rgba(255,255,255,0.4)" },

@@ -12,7 +12,9 @@ landscope.drawers.landscape = (() => {
     model: "norm of all weights",
     none: "length in weight space",
   };
-  const frameName = () => `slice/${landscope.view.state.plane}`;
+  const abreast = () => landscope.view.state.plane === "all";
+  const frameName = () => (abreast() ? landscope.abreast.names()[0] : `slice/${landscope.view.state.plane}`);
+  const unitOf = ({ normalisation }) => UNITS[normalisation] || heights.plain(normalisation);
 
   // Where things are, in shares of the drawing area. A scene needs all the room there is for the labels around it.
   const places = (graph, base, surface) => {
@@ -29,10 +31,10 @@ landscope.drawers.landscape = (() => {
     };
   };
 
-  // All that drawings and texts of a slice have in common.
-  const viewOf = (slice) => {
+  // All that drawings and texts of a slice have in common; the scale is that of all `names` together.
+  const viewOf = (slice, names = [frameName()]) => {
     const quantity = heights.shownOf(slice),
-      scale = heights.scale(frameName(), quantity);
+      scale = heights.scale(names, quantity);
     const relief = heights.reliefOf(slice, quantity, scale.logarithmic);
     return {
       slice,
@@ -45,6 +47,7 @@ landscope.drawers.landscape = (() => {
   };
 
   const draw = (view, graph, base, look, zoom, slice) => {
+    if (abreast()) return landscope.abreast.draw(graph, base, look, zoom);
     const shown = viewOf(slice),
       { quantity, relief, low, high, logarithmic, labels } = shown;
     // A scene cannot draw what has not one finite coordinate; the map shows that as it is.
@@ -73,8 +76,8 @@ landscope.drawers.landscape = (() => {
       shapes: [],
       annotations: [],
     };
-    const unit = UNITS[slice.normalisation] || heights.plain(slice.normalisation);
-    const name = heights.plain(quantity.label);
+    const unit = unitOf(slice),
+      name = heights.plain(quantity.label);
     layout.xaxis2 = {
       domain: [place.cuts, 1],
       anchor: "y2",
@@ -114,6 +117,7 @@ landscope.drawers.landscape = (() => {
   };
 
   const readout = (slice, look) => {
+    if (abreast()) return landscope.abreast.readout(look);
     const { share, whole } = format;
     const { quantity, relief, errors, centre } = viewOf(slice);
     const own = errors.value ? errors.value(0, 0) : NaN;
@@ -149,8 +153,20 @@ landscope.drawers.landscape = (() => {
     provenance.batch_norm ? `batch norm ${provenance.batch_norm}` : "",
     provenance.data ? `data ${provenance.data.slice(0, 8)}` : "",
   ];
-  const summary = ({ axes }) => (axes && axes.length > 1 ? `α: ${axes[0]} · β: ${axes[1]}` : "");
-  const options = (slice) => ({ style: landscope.view.state.style, show: heights.shownOf(slice).key });
-  const clicked = (point, slice, event) => landscope.place.clicked(point, slice, event);
-  return { frameName, viewOf, draw, readout, details, summary, options, clicked, chosenBy: ["at"] };
+  const summary = ({ axes }) => (abreast() ? landscope.abreast.SUMMARY : axes && axes.length > 1 ? `α: ${axes[0]} · β: ${axes[1]}` : "");
+  const options = (slice) => ({
+    ...(abreast() ? {} : { style: landscope.view.state.style }),
+    show: heights.shownOf(slice).key,
+  });
+  // The slice that a point of the graph is on, with its frame's number; null beside the maps.
+  const onto = ({ xaxis }, slice) => {
+    if (abreast()) return landscope.abreast.onAxis(xaxis?._id);
+    const { seq } = landscope.panels.all.get("landscape").shown;
+    return xaxis?._id === "x" ? { seq, slice } : null;
+  };
+  const clicked = (point, slice, event) => landscope.place.clicked(point, onto(point, slice), event);
+  // Other measurements that are drawn with the one of frameName().
+  const beside = () => (abreast() ? landscope.abreast.names().slice(1) : []);
+  const slices = (slice) => (abreast() ? landscope.abreast.slices() : [slice]);
+  return { frameName, beside, slices, unitOf, viewOf, draw, readout, details, summary, options, clicked, chosenBy: ["at"] };
 })();

@@ -26,9 +26,12 @@ landscope.checks = (() => {
     });
   };
 
-  const show = (slice) => {
+  // Of one slice, or of several, whose planes are named then.
+  const show = (slices) => {
     if (!button) return;
-    const checks = slice?.checks || [];
+    const checks = slices.flatMap(({ plane, checks: own }) =>
+      (own || []).map(([name, ...rest]) => [slices.length > 1 ? `${plane}: ${name}` : name, ...rest]),
+    );
     const judged = checks.filter(([, outcome]) => outcome !== "note");
     button.hidden = !checks.length;
     if (!checks.length && list.matches(":popover-open")) list.hidePopover();

@@ -89,11 +89,18 @@ landscope.panels = (() => {
     const frame = run.frameAt(name, run.shownStep());
     return frame && { name, ...frame };
   };
+  // What is drawn together with it.
+  const besides = (entry) =>
+    (entry.drawer?.beside?.() || [])
+      .map((name) => ({ name, ...run.frameAt(name, run.shownStep()) }))
+      .filter(({ seq }) => seq !== undefined);
   const fetchFrame = (entry) => {
     const frame = wanted(entry);
     if (!frame) return;
-    if (!frames.get(frame.seq)) frames.want(frame.name, frame.seq, () => refresh(entry));
-    if (entry.drawer && !view.following()) frames.prefetch(frame.name, frame.index + 1);
+    [frame, ...besides(entry)].forEach(({ name, seq, index }) => {
+      if (!frames.get(seq)) frames.want(name, seq, () => refresh(entry));
+      if (entry.drawer && !view.following()) frames.prefetch(name, index + 1);
+    });
   };
   const gather = (entry) => {
     if (entry.view.through) landscope.history.want(entry.frameName(), () => refresh(entry));
@@ -143,17 +150,18 @@ landscope.panels = (() => {
     );
     entry.provenance.title = entry.provenance.textContent;
     const landscape = entry.drawer === landscope.drawers.landscape;
-    const trouble = [captions.switchedOff(entry), checks.failures(measurement)].filter(Boolean);
+    const checked = !measurement ? [] : landscape ? entry.drawer.slices(measurement) : [measurement];
+    const trouble = [captions.switchedOff(entry), ...checked.map(checks.failures)].filter(Boolean);
     entry.notice.hidden = !trouble.length;
     setText(entry.notice, trouble.join(" · "));
     const words = (measurement && entry.drawer?.summary?.(measurement)) || entry.view.summary;
     setText(entry.summary, words);
     entry.summary.title = words;
     if (landscape) {
-      const caution = checks.caution(measurement);
+      const caution = checked.map(checks.caution).find(Boolean);
       entry.caution.hidden = !caution;
-      setText(entry.caution, caution);
-      checks.show(measurement);
+      setText(entry.caution, caution || "");
+      checks.show(checked);
       landscope.planes.show(measurement);
     }
     if (entry.panel.name === "embedding")
@@ -186,6 +194,11 @@ landscope.panels = (() => {
     fetchFrame(entry);
     const now = current(entry);
     const follows = entry.drawer && !entry.view.overSteps;
+    const others = besides(entry).map(({ seq }) => seq).join();
+    if (others !== entry.others) {
+      entry.others = others;
+      painter.invalidate(entry.panel.name);
+    }
     if (now !== before && (follows || before?.preconditioned !== now?.preconditioned))
       painter.invalidate(entry.panel.name);
     annotate(entry);
@@ -201,7 +214,8 @@ landscope.panels = (() => {
       )
         painter.invalidate(entry.panel.name);
       // New frames of this kind may widen its scale, even when an earlier one is shown.
-      if (entry.drawer && changed.has(entry.frameName())) painter.invalidate(entry.panel.name);
+      const drawn = entry.drawer ? [entry.frameName(), ...besides(entry).map(({ name }) => name)] : [];
+      if (drawn.some((name) => changed.has(name))) painter.invalidate(entry.panel.name);
       gather(entry);
       stepChanged(entry);
     });

@@ -54,18 +54,17 @@ landscope.place = (() => {
     const parts = Math.min(Math.max(Math.round(value / unit), Math.ceil(low / unit)), Math.floor(high / unit));
     return Number((parts * unit).toPrecision(9));
   };
-  const clicked = (point, slice, event) => {
-    const { xaxis, yaxis } = point,
-      on = shown();
+  // `on` is the slice that was clicked with its frame's number, null beside it.
+  const clicked = ({ xaxis, yaxis }, on, event) => {
     if (resting !== null) {
       clearTimeout(resting);
       resting = null;
       return;
     }
-    if (xaxis?._id !== "x" || !on || view.state.embed) return;
+    if (!on || view.state.embed) return;
     const box = find("#graph-landscape > div").getBoundingClientRect();
-    const alpha = along(slice.alpha, xaxis.p2d(event.clientX - box.left - xaxis._offset)),
-      beta = along(slice.beta, yaxis.p2d(event.clientY - box.top - yaxis._offset));
+    const alpha = along(on.slice.alpha, xaxis.p2d(event.clientX - box.left - xaxis._offset)),
+      beta = along(on.slice.beta, yaxis.p2d(event.clientY - box.top - yaxis._offset));
     resting = setTimeout(() => {
       resting = null;
       if (alpha === null || beta === null) return;

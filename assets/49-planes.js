@@ -1,13 +1,17 @@
 // What can be chosen in the landscape's head: the planes that a run has or will have, and the numbers on them.
 landscope.planes = (() => {
   const { view, find, element } = landscope;
-  const PROBE = "slice/";
+  const PROBE = "slice/",
+    ALL = "all";
   let offered = "",
     select = null;
 
   const available = () => {
     const expected = (plane) => landscope.plan.expects([PROBE + plane]);
-    return view.choices.plane.filter((plane) => expected(plane) || plane === view.state.plane);
+    const several = landscope.abreast.PLANES.filter(expected).length > 1;
+    return view.choices.plane.filter(
+      (plane) => (plane === ALL ? several : expected(plane)) || plane === view.state.plane,
+    );
   };
   const offer = () => {
     const names = available(),
@@ -38,11 +42,17 @@ landscope.planes = (() => {
     if (!select || !select.length) return;
     view.set({ show: select.options[(select.selectedIndex + 1) % select.length].value });
   };
+  // Planes beside each other are maps.
+  const drawings = () => {
+    find("#style").hidden = view.state.plane === ALL;
+  };
   const mount = () => {
     select = element("select", { className: "select", "aria-label": "Shown on the plane" });
     select.addEventListener("change", () => view.set({ show: select.value }));
     find("[data-show]").append(select);
     ["data", "view", "plan"].forEach((event) => landscope.on(event, offer));
+    ["view", "route"].forEach((event) => landscope.on(event, drawings));
+    drawings();
   };
   return { mount, show, next, another, available };
 })();

@@ -66,6 +66,12 @@ EXPLANATIONS = {
                 "The gradient, and the direction in which the optimiser will step: momentum and preconditioning "
                 "turn it away from steepest descent.",
             ),
+            (
+                "all",
+                "The planes of the trajectory, of random directions and of the Hessian beside each other, on one scale "
+                "of colours. All go through the weights, each at its own newest step; a unit is another length on "
+                "each, so that colours can be compared, and widths cannot.",
+            ),
         ),
     ),
     "curves": Explanation(

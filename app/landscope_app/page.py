@@ -202,7 +202,7 @@ def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
     if views and asked.get("run"):
         view = next((view for view in views if view.name == asked.get("view")), views[0])
         folder = shown_path(flask.current_app.config[ROOT] / asked["run"])
-        chosen = {key: asked.get(key) for key in ("step", "frame", "options", "selection")}
+        chosen = {key: asked.get(key) for key in ("step", "frame", "beside", "options", "selection")}
         other = [cross_check_block()] if view.checked else []
         anew = [on_demand_block(ON_DEMAND[name]) for name in view.frames[:1] if name in ON_DEMAND]
         body = [*body, *anew, code_block("The Python that reproduces it", snippet(view, folder, **chosen)), *other]

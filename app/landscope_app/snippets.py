@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ def snippet(
     *,
     step: int | None = None,
     frame: str | None = None,
+    beside: Sequence[str] | None = None,
     options: Mapping[str, str | int] | None = None,
     selection: Mapping[str, Any] | None = None,
 ) -> str:
@@ -30,11 +31,18 @@ def snippet(
         run: The run's folder.
         step: The shown step; None for the newest.
         frame: Which of the view's measurements, if it has several; the first unless it is one of them.
+        beside: Further ones of them that are drawn beside it, on one scale.
         options: What the figure takes besides, e.g. {"style": "surface"}.
         selection: Selected examples: their "positions" among the "available" ones that the run measures.
     """
     name = frame if frame in view.frames else next(iter(view.frames), "")
-    drawing = _lines(view) if view.series else _through(view) if view.through else _frame(name, step, options or {})
+    together = [other for other in (name, *(beside or ())) if other in view.frames]
+    if len(together) > 1:
+        drawing: Iterable[str] = _beside(together, step, options or {})
+    elif view.series:
+        drawing = _lines(view)
+    else:
+        drawing = _through(view) if view.through else _frame(name, step, options or {})
     anew = view.live[view.frames.index(name) if len(view.live) > 1 else 0]
     return "\n".join(
         [
@@ -79,9 +87,25 @@ def shown_path(folder: Path) -> str:
 
 
 def _frame(name: str, step: int | None, options: Mapping[str, str | int]) -> list[str]:
-    at = "" if step is None else f", step={step}"
-    taken = ", ".join(f"{key}={_text(value)}" for key, value in options.items() if key.isidentifier())
-    return [f"measured = run.measurement({_text(name)}{at})", f"measured.figure({taken})"]
+    return [f"measured = run.measurement({_text(name)}{_at(step)})", f"measured.figure({_taken(options)})"]
+
+
+def _beside(names: Sequence[str], step: int | None, options: Mapping[str, str | int]) -> list[str]:
+    """Planes as maps beside each other; each has units of its own."""
+    taken = "".join(f", {key}={_text(value)}" for key, value in options.items() if key == "show")
+    return [
+        f"names = {_texts(tuple(name.removeprefix('slice/') for name in names))}",
+        f'planes = {{name: run.measurement(f"slice/{{name}}"{_at(step)}) for name in names}}',
+        f"ls.figures.planes_figure(planes, ls.figures.theme(dark=False), same_axes=False{taken})",
+    ]
+
+
+def _at(step: int | None) -> str:
+    return "" if step is None else f", step={step}"
+
+
+def _taken(options: Mapping[str, str | int]) -> str:
+    return ", ".join(f"{key}={_text(value)}" for key, value in options.items() if key.isidentifier())
 
 
 def _through(view: View) -> list[str]:

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
@@ -111,6 +112,24 @@ def test_what_is_shown_is_what_is_drawn(run: Run) -> None:
     assert {line.name for line in lines.data} == {"sharpness/lambda_max", band, "sharpness/threshold"} | eigenvalues
     waterfall = shown(snippet(views["spectrum", "waterfall"], folder).partition("# anew")[0], {})[0]
     assert list(waterfall.data[0].x) == [0, 20, 40]
+
+
+def test_planes_beside_each_other_are_drawn_on_one_scale(run: Run, mine: dict[str, Any]) -> None:
+    view, names = PANELS[0].views[0], ["slice/trajectory", "slice/random", "slice/hessian"]
+    code = snippet(
+        view, str(run.path), step=30, frame=names[0], beside=[*names[1:], "nothing"], options={"show": "test/loss"}
+    )
+    figure, _ = shown(code, dict(mine))
+    maps = [trace for trace in figure.data if trace.type == "contour" and trace.hoverinfo != "skip"]
+    assert [trace.xaxis for trace in maps] == ["x", "x2", "x3"]
+    assert [trace.showscale for trace in maps] == [None, False, False]
+    values = [run.measurement(name, step=30).metrics["test/loss"] for name in names]
+    assert {(trace.zmin, trace.zmax) for trace in maps} == {(maps[0].zmin, maps[0].zmax)}
+    assert maps[0].zmin <= np.log10(min(value.min() for value in values))
+    assert maps[0].zmax >= np.log10(max(value.max() for value in values))
+    assert [note.text.partition("<br>")[0] for note in figure.layout.annotations] == [
+        "<b>trajectory</b>", "<b>random</b>", "<b>hessian</b>"
+    ]  # fmt: skip
 
 
 def test_selected_examples_become_an_objective(run: Run, mine: dict[str, Any]) -> None:

@@ -257,3 +257,48 @@ def test_a_click_on_the_map_is_a_place_to_measure_at(writer: RunWriter, serve: C
     page.evaluate("landscope.view.set({ plane: 'hessian' })")
     expect(page.locator("#dock .place .words")).to_contain_text("directions of a hessian plane are not kept")
     assert watcher.errors == []
+
+
+def test_planes_stand_beside_each_other_on_one_scale(writer: RunWriter, serve: Callable, visit: Callable) -> None:
+    slices = {plane: slice_at(STEP, STEPS, plane, 3) for plane in ("trajectory", "random", "hessian")}
+    slices["random"] = slices["random"].replaced(loss=100 * slices["random"].loss)
+    for measured in slices.values():
+        record(writer, measured)
+    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?plane=hessian")
+    until(page, f"{GRAPH}.data.length > 0")
+    page.keyboard.press("p")
+    until(page, f"{GRAPH}._fullLayout.annotations?.length === 3")
+    expect(page).to_have_url(re.compile("plane=all"))
+    maps = page.evaluate(
+        f"{GRAPH}._fullData.filter(({{ type, name }}) => type === 'contour' && name !== 'doubt')"
+        ".map(({ xaxis, zmin, zmax, showscale, x, z }) => ({ xaxis, zmin, zmax, showscale, x, z }))"
+    )
+    assert [(one["xaxis"], one["showscale"]) for one in maps] == [("x", True), ("x2", False), ("x3", False)]
+    assert len({(one["zmin"], one["zmax"]) for one in maps}) == 1
+    losses = np.concatenate([measured.loss.ravel() for measured in slices.values()])
+    low, high = math.log10(losses.min()), math.log10(losses.max())
+    assert (maps[0]["zmin"], maps[0]["zmax"]) == pytest.approx(
+        (low - 0.02 * (high - low), high + 0.02 * (high - low)), abs=1e-5
+    )
+    for one, measured in zip(maps, slices.values(), strict=True):
+        assert [one["x"][0], one["x"][-1]] == pytest.approx(measured.alpha[[0, -1]])
+        inside = np.array(one["z"]).T[:: 64 // (len(measured.alpha) - 1), :: 64 // (len(measured.beta) - 1)]
+        assert inside == pytest.approx(np.log10(measured.loss), abs=1e-5)
+    titles = page.evaluate(f"{GRAPH}._fullLayout.annotations.map(({{ text }}) => text)")
+    assert titles == [f"<b>{plane}</b> · step 600" for plane in slices]
+    expect(page.locator(READOUT)).to_contain_text("trajectory 17 × 17")
+    assert page.evaluate("document.querySelectorAll('#graph-landscape .gl-container canvas').length") == 0
+
+    # A click means the plane under it.
+    middle = page.evaluate(
+        f"(({{ left, top }}, {{ xaxis3: x, yaxis3: y }}) => [left + x._offset + x._length / 2, top + y._offset + 9])"
+        f"({GRAPH}.getBoundingClientRect(), {GRAPH}._fullLayout)"
+    )
+    page.mouse.move(*middle)
+    page.mouse.click(*middle)
+    seq = page.evaluate("landscope.run.data.frames.get('slice/hessian').seq[0]")
+    expect(page).to_have_url(re.compile(f"at={seq},-?0"))
+    page.locator("body").press("p")
+    until(page, f"{GRAPH}.data.some(({{ name }}) => name === 'along α')")
+    expect(page).not_to_have_url(re.compile("plane="))
+    assert watcher.errors == []

@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from landscope.figures.charts import chart_figure, matrix_figure
+from landscope.figures.comparisons import planes_figure
 from landscope.figures.connectivity import barriers_figure, connection_figure
 from landscope.figures.curves import forecast_figure, law_figure, schedule_figure
 from landscope.figures.eigenvectors import readout_figure
@@ -116,6 +117,7 @@ __all__ = [
     "figure",
     "kernel_history_figure",
     "laziness_history_figure",
+    "planes_figure",
     "series_figure",
     "template",
     "theme",

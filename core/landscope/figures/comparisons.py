@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from landscope.figures.reliefs import escaped
+from landscope.figures.reliefs import escaped, quantities_of
 from landscope.figures.scales import log_axis, number, signed_log, signed_log_ticks
 from landscope.figures.scatter import embedding_figure
 from landscope.figures.spectra import density_layout, per_unit
@@ -107,21 +107,32 @@ def curves_figure(
 
 
 def planes_figure(
-    planes: Mapping[str, Slice2D], colours: Theme, *, show: str = "loss", span: tuple[float, float] | None = None
+    planes: Mapping[str, Slice2D],
+    colours: Theme,
+    *,
+    show: str = "loss",
+    span: tuple[float, float] | None = None,
+    same_axes: bool = True,
 ) -> go.Figure:
-    """Planes side by side, in the same axes, with one scale of colours.
+    """Planes side by side, with one scale of colours.
 
     Args:
         planes: Each run's plane by its label.
         colours: The theme.
         show: "loss", "accuracy" or the name of a metric of them all.
         span: Values between which the colours run; None for those of these planes together.
+        same_axes: Whether axes reach equally far, where a unit is the same length on all of these planes.
     """
-    if span is None and show == "loss":
-        found = [each for each in (plane.span() for plane in planes.values()) if each is not None]
-        span = (min(low for low, _ in found), max(high for _, high in found)) if found else None
+    if span is None:
+        span = _common_span(planes.values(), show)
     drawn = [landscape_figure(plane, colours, show=show, span=span, fine=_FINE) for plane in planes.values()]
     figure = beside(drawn, [_told(label, plane) for label, plane in planes.items()], colours)
+    if not same_axes:
+        for index, plane in enumerate(planes.values()):
+            unit = "length" if plane.normalisation == "none" else f"{escaped(plane.normalisation)} norms"
+            for letter, sign in zip("xy", "αβ", strict=True):
+                figure.layout[f"{letter}axis{index + 1 if index else ''}"].title.text = f"{sign} ({unit})"
+        return _one_bar(figure).update_layout(margin={"t": 48})
     units = []
     for axis, sign in enumerate("αβ"):  # said once, as names of units are longer than the axes
         ends = [plane.coordinates()[axis][[0, -1]] for plane in planes.values()]
@@ -130,8 +141,25 @@ def planes_figure(
         units.append(f"{sign}: {escaped(', '.join(dict.fromkeys(plane.axes[axis] for plane in planes.values())))}")
     told = {"text": "; ".join(units), "font": {"size": 11, "color": colours.muted}, "y": 0.99, "yanchor": "top"}
     figure.update_layout(title={**told, "yref": "container"}, margin={"t": 76})
+    return _one_bar(figure)
+
+
+def _common_span(planes: Iterable[Slice2D], show: str) -> tuple[float, float] | None:
+    """Least and greatest finite value on all planes; None without one, and for shares, whose scale is that of all."""
+    if show.endswith("accuracy"):
+        return None
+    values = [np.asarray(quantities_of(plane)[show]).ravel() for plane in planes if show in quantities_of(plane)]
+    finite = [one for one in values if np.isfinite(one).any()]
+    if not finite:
+        return None
+    together = np.concatenate(finite)
+    together = together[np.isfinite(together)]
+    return float(together.min()), float(together.max())
+
+
+def _one_bar(figure: go.Figure) -> go.Figure:
     contours = [trace for trace in figure.data if trace.type == "contour" and trace.showscale is not False]
-    for trace in contours[1:]:  # one scale, one bar
+    for trace in contours[1:]:
         trace.showscale = False
     return figure
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from landscope.figures.scales import height_scale, number
 from landscope.measurements.landscape import Slice
 
-__all__ = ["Relief", "escaped", "not_finite", "relief_of"]
+__all__ = ["Relief", "escaped", "not_finite", "quantities_of", "relief_of"]
 
 FINE = 64
 """Intervals that are drawn along each axis, at least."""
