@@ -19,7 +19,7 @@ COMMANDS: dict[str, frozenset[str]] = {
     "snapshot": frozenset(),
     "rewind": frozenset({"step"}),
     "cross-check": frozenset(),
-    "measure": frozenset({"what", "objective", "step", "steps", "at", "examples", "parameters"}),
+    "measure": frozenset({"what", "objective", "class", "chosen", "step", "steps", "at", "examples", "parameters"}),
     "cancel": frozenset({"job"}),
 }
 """The commands that a run is given, and the parameters that each may have."""

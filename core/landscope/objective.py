@@ -105,6 +105,11 @@ class Objective:
         """Number N of examples averaged over."""
         return self.batches.examples
 
+    @property
+    def digest(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the data, which need not be divided into the same batches."""
+        return self.batches.together().digest
+
     @contextmanager
     def measuring(self) -> Iterator[Meter]:
         """A measurement made of several calls: isolates the model once, and yields the meter of its cost."""
@@ -172,6 +177,10 @@ class Objective:
         derived = self._derived(loss=loss)
         derived._check()
         return derived
+
+    def named(self, split: str) -> Objective:
+        """The same objective, whose data are called so in the provenance of what is measured of it."""
+        return self._derived(split=split)
 
     def with_parameters(self, patterns: Sequence[str]) -> Objective:
         """The objective as a function of some parameters alone, the others held at the model's values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -104,7 +104,7 @@ def project(
             values, classes, method, dimensions, neighbours, start, seed, probe.layout.device, readout.layer, previous
         )
         return Projection(
-            provenance=meter.provenance(f"projection, {method}", seed=seed),
+            provenance=replace(meter.provenance(f"projection, {method}", seed=seed), data=probe.digest),
             labels=classes,
             classes=int(classes.max()) + 1,
             layer=readout.layer,

@@ -12,12 +12,24 @@ from landscope.lab.entries import ENTRIES, Entry, chosen, description
 _LAZY = {
     "Cancelled": "landscope.lab.progress",
     "Progress": "landscope.lab.progress",
+    "Selection": "landscope.lab.selections",
     "Subject": "landscope.lab.subjects",
     "begin": "landscope.lab.steps",
     "reason": "landscope.lab.failures",
 }
 
-__all__ = ["ENTRIES", "Cancelled", "Entry", "Progress", "Subject", "begin", "chosen", "description", "reason"]
+__all__ = [
+    "ENTRIES",
+    "Cancelled",
+    "Entry",
+    "Progress",
+    "Selection",
+    "Subject",
+    "begin",
+    "chosen",
+    "description",
+    "reason",
+]
 
 
 def __getattr__(name: str) -> Any:

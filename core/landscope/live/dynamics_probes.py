@@ -108,8 +108,11 @@ class ExampleFrames:
         if watched.step > self._step:
             self._record.add(scores.at(watched.step))
             self._step = watched.step
-        return self._record.history().replaced(
-            positions=watched.focus.sampled(_SHOWN).int().numpy(), available=watched.focus.examples
+        history = self._record.history()
+        return history.replaced(
+            provenance=replace(history.provenance, data=shown.digest),
+            positions=watched.focus.sampled(_SHOWN).int().numpy(),
+            available=watched.focus.examples,
         )
 
     def rewound(self, step: int) -> None:

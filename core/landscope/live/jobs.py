@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from landscope import lab
+from landscope.lab.selections import Selection
 from landscope.live.watched import Watched
-from landscope.runs import Command, RunWriter
+from landscope.runs import Command, RunWriter, open_run
 
 __all__ = ["Jobs"]
 
@@ -27,6 +28,7 @@ class _Job:
         number: Of the command that asked for it.
         what: Is measured.
         step: Whose weights it measures.
+        examples: Of which examples, in words, where not of all.
         steps: What is still to come.
         said: When its last event was recorded; 0 before it runs.
     """
@@ -34,6 +36,7 @@ class _Job:
     number: int
     what: str
     step: int
+    examples: str
     steps: Iterator[lab.Progress]
     said: float = 0.0
 
@@ -86,7 +89,12 @@ class Jobs:
         if objective is None:
             known = ", ".join(name for name, known in objectives.items() if known is not None)
             raise ValueError(f"objective must be one of {known}, got {split!r}")
-        if examples is not None:
+        selection = Selection.read(asked)
+        if selection:
+            within = [whole for whole in (wholes[split], objectives[split]) if whole is not None]
+            read = open_run(self._writer.path).frame_bytes
+            objective = selection.of(lambda available: within, examples or objective.examples, read)
+        elif examples is not None:
             objective = objective.sample(examples)
         if asked.get("steps"):
             raise ValueError(
@@ -110,7 +118,8 @@ class Jobs:
         )
         what = str(asked.get("what"))
         steps = lab.begin(what, subject, asked.get("parameters") or {}, report=self._report)
-        job = _Job(command.seq, what, watched.step if step is None else step, steps)
+        about = selection.words(split, objective.examples) if selection else ""
+        job = _Job(command.seq, what, watched.step if step is None else step, about, steps)
         self._waiting.append(job)
         self._say(job, "queued", f"{what} at step {job.step:,} waits for its turn", done=0.0)
 
@@ -188,4 +197,5 @@ class Jobs:
         frame: str | None = None,
     ) -> None:
         numbers = {"job": job.number, "what": job.what, "state": state, "done": done, "seconds_left": seconds_left}
-        self._writer.event(self._watched.step, "job", text, {**numbers, "frame": frame})
+        about = {"examples": job.examples} if job.examples else {}
+        self._writer.event(self._watched.step, "job", text, {**numbers, "frame": frame, **about})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,16 +16,20 @@ from landscope.batch_norm import batch_norm_layers
 from landscope.curvature import stability_rule
 from landscope.experiments import Experiment
 from landscope.lab import Subject
+from landscope.lab.selections import Selection
 from landscope.landscape import point_on_plane, rebuilt_directions
 from landscope.measurements import Measurement, Slice2D
 from landscope.objective import Objective
 from landscope.runs import FrameRef, Run
 from landscope.worker.places import Place, compared
+from landscope.worker.requests import EXAMPLES
 from landscope.worker.weights import kept_steps, kept_weights, load_weights, read_checkpoint
 
 __all__ = ["Bench"]
 
 logger = logging.getLogger(__name__)
+
+_KEPT = 4  # examples that a training keeps in memory for each of those whose features it shows
 
 
 class Bench:
@@ -69,13 +73,14 @@ class Bench:
         """
         return read_checkpoint(self._files[step]) if step in self._files else kept_weights(self._run, step)
 
-    def subject(self, step: int, split: str, examples: int, *, path: bool) -> Subject:
+    def subject(self, step: int, split: str, examples: int, selection: Selection, *, path: bool) -> Subject:
         """What is measured at a step.
 
         Args:
             step: Whose weights are put into the model.
             split: "train" or "test".
             examples: At most so many.
+            selection: Which of them.
             path: Whether the weights before that step are wanted too.
 
         Raises:
@@ -86,7 +91,7 @@ class Bench:
         normalised = bool(batch_norm_layers(experiment.model))
         without = normalised and not any(name.endswith("running_mean") for name in weights)
         # At the weights of its beginning, which are finite; how these are is to be said of the measurement.
-        objective = self._objective(split, examples, without)
+        objective = self._selected(selection, split, examples, without)
         also = {}
         if split == "train" and experiment.test is not None:
             also["test"] = self._objective("test", examples, without)
@@ -146,6 +151,15 @@ class Bench:
         if frame is None or frame.kind != Slice2D.kind:
             raise ValueError(f"frame {place.frame} is no slice on a plane that the run still has; choose another place")
         return frame
+
+    def _selected(self, selection: Selection, split: str, examples: int, without: bool) -> Objective:
+        def wholes(available: int) -> Iterator[Objective]:
+            yield self._objective(split, max(EXAMPLES, examples), without)
+            yield self._objective(split, _KEPT * available, without)
+
+        if not selection:
+            return self._objective(split, examples, without)
+        return selection.of(wholes, examples, self._run.frame_bytes)
 
     def _objective(self, split: Any, examples: int, without: bool) -> Objective:
         key = (split, examples, without)

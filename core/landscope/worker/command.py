@@ -134,6 +134,7 @@ def _sent(
         "objective": chosen.split,
         "examples": chosen.examples,
         "steps": steps,
+        "class": chosen.label,
     }
     asked = MeasureRequest.read(0, params)
     for waiting in queue.waiting:
@@ -164,10 +165,12 @@ def _steps(text: str, known: list[int]) -> list[int]:
 def _report(run: Run, request: MeasureRequest, steps: list[int], *, as_json: bool) -> None:
     """Prints the numbers of what was measured, also of what had been before."""
     frames: dict[int, str] = {}
+    examples = ""
     for event in run.events("job"):
         data = event.data or {}
         if data.get("key") == request.key and data.get("measured") in steps:
             frames[data["measured"]] = data["frame"]
+            examples = f" of {data['examples']}" if "examples" in data else ""
     for step in sorted(frames):
         scalars = run.measurement(frames[step], step=step).scalars()
         if as_json:
@@ -176,7 +179,7 @@ def _report(run: Run, request: MeasureRequest, steps: list[int], *, as_json: boo
             print(json.dumps(line), flush=True)
         else:
             numbers = ", ".join(f"{name} {value:.5g}" for name, value in scalars.items())
-            print(f"step {step:,}: {request.what}: {numbers or 'recorded'}", flush=True)
+            print(f"step {step:,}: {request.what}{examples}: {numbers or 'recorded'}", flush=True)
     past = pasts(run.events("job")).get(request.job)
     failed = [event.text for event in run.events("job") if (event.data or {}).get("job") == request.job]
     if past is not None and failed and len(frames) < len(steps):
@@ -251,6 +254,7 @@ def _parser() -> argparse.ArgumentParser:
         "--steps", default="last", help="which weights: last, all, or numbers like 0,100 (default: %(default)s)"
     )
     parser.add_argument("--split", choices=("train", "test"), default="train", help="of which data (default: train)")
+    parser.add_argument("--class", type=int, dest="label", metavar="NUMBER", help="of the examples of one class alone")
     parser.add_argument(
         "--examples", type=int, default=EXAMPLES, help="of at most so many examples (default: %(default)s)"
     )

@@ -58,6 +58,7 @@ class JobQueue:
         self._inbox = Inbox(run.path)
         self._polled = self._said = float("-inf")
         self._waiting: dict[int, MeasureRequest] = {}
+        self._examples: dict[int, str] = {}  # of which a job measures, and how many those are
         self._remarks: dict[int, str] = {}  # where on a plane a job measures, and what the loss is there
         self._cancelled: set[int] = set()
         events = run.events("job")
@@ -139,7 +140,10 @@ class JobQueue:
                 self._tell(request, step, "running", f"{request.what} at step {step:,}", done=done, seconds_left=left)
 
         report(lab.Progress(0.0, None))
-        subject = self.bench.subject(step, request.split, request.examples, path=request.what == "slice2d")
+        path, selection = request.what == "slice2d", request.selection
+        subject = self.bench.subject(step, request.split, request.examples, selection, path=path)
+        if selection:
+            self._examples[request.job] = selection.words(request.split, subject.objective.examples)
         if request.place is not None:
             self._remarks[request.job] = self.bench.move(subject, request.place)
         for progress in lab.begin(request.what, subject, request.parameters, report=report):
@@ -192,6 +196,8 @@ class JobQueue:
     def _tell(self, request: MeasureRequest, step: int, state: str, text: str, **facts: Any) -> None:
         self._said = time.monotonic()
         data = {"job": request.job, "what": request.what, "state": state, "done": None, "seconds_left": None, **facts}
+        if request.selection:
+            data["examples"] = self._examples.get(request.job, request.selection.words(request.split))
         self._appender.event(step, "job", text, data)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from landscope.lab import chosen
+from landscope.lab.selections import Selection
 from landscope.runs import Event
 from landscope.worker.places import Place
 
@@ -29,6 +30,7 @@ class MeasureRequest:
         examples: Of how many examples at most.
         parameters: All of the entry's.
         place: On a recorded plane, instead of the weights of a step.
+        selection: Of which examples of the split alone.
     """
 
     job: int
@@ -38,10 +40,13 @@ class MeasureRequest:
     examples: int = EXAMPLES
     parameters: Mapping[str, Any] = field(default_factory=dict)
     place: Place | None = None
+    selection: Selection = Selection()
 
     @classmethod
     def read(cls, job: int, params: Mapping[str, Any]) -> Self:
-        """From a command's parameters: "what", "objective", "step" or "steps" or "at", "examples", "parameters".
+        """From a command's parameters.
+
+        These are "what", "objective", "class" or "chosen", "step" or "steps" or "at", "examples" and "parameters".
 
         Raises:
             ValueError: if there is no such measurement, or a value is out of range.
@@ -59,7 +64,7 @@ class MeasureRequest:
         if at is not None and steps:
             raise ValueError("a place on a plane is of the plane's own step; give either at or a step")
         place = None if at is None else Place.read(at)
-        return cls(job, entry.name, split, tuple(steps), examples, vars(asked), place)
+        return cls(job, entry.name, split, tuple(steps), examples, vars(asked), place, Selection.read(params))
 
     @property
     def params(self) -> dict[str, Any]:
@@ -71,6 +76,7 @@ class MeasureRequest:
             "examples": self.examples,
             "parameters": dict(self.parameters),
             **({} if self.place is None else {"at": self.place.params}),
+            **self.selection.params,
         }
 
     @property

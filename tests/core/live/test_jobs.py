@@ -10,18 +10,23 @@ from torch import nn
 
 from landscope import curvature, lab
 from landscope.live import watch
+from landscope.live.feature_probes import pictured
+from landscope.live.probes import Probe
 from landscope.runs import open_run
 
 
 class Training:
     """A watched training of a small network on random data, one step at a time."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, probes=(), classes=False):
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2))
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
-        self.data = torch.randn(40, 3), torch.randn(40, 2)
-        self.scope = watch(self.model, nn.MSELoss(), self.data, optimizer=self.optimizer, probes=[], runs=folder)
+        self.data = torch.randn(40, 3), torch.arange(40) % 2 if classes else torch.randn(40, 2)
+        self.loss = nn.CrossEntropyLoss() if classes else nn.MSELoss()
+        self.scope = watch(
+            self.model, self.loss, self.data, optimizer=self.optimizer, probes=[*probes], examples=32, runs=folder
+        )
 
     @property
     def run(self):
@@ -29,7 +34,7 @@ class Training:
 
     def step(self):
         self.optimizer.zero_grad()
-        loss = nn.MSELoss()(self.model(self.data[0]), self.data[1])
+        loss = self.loss(self.model(self.data[0]), self.data[1])
         loss.backward()
         self.optimizer.step()
         self.scope.step(loss)
@@ -147,6 +152,43 @@ def test_a_place_on_a_plane_is_refused_while_the_training_goes_on(training):
     training.scope.close()
     (refused,) = training.run.events("refused")
     assert "ask for a place on a plane when the run has ended" in refused.text
+
+
+def test_one_class_and_selected_examples_are_measured(tmp_path):
+    training = Training(tmp_path, [Probe("embedding", pictured, every=1)], classes=True)
+    training.step()
+    while not training.run.frames("embedding"):
+        time.sleep(0.01)
+    frame = training.run.frames("embedding")[0].seq
+    positions = training.run.measurement("embedding").positions[[2, 5, 11]].tolist()
+    whole, focus, there = training.scope._watched.train, training.scope._watched.focus, training.weights()
+    asked = (
+        {"class": 1},
+        {"class": 1, "examples": 7},
+        {"chosen": {"frame": frame, "positions": positions}},
+        {"class": 2},
+    )
+    for one in asked:
+        training.run.send("measure", what="trace", parameters={"budget": 200}, **one)
+    while len(training.scope._writer._commands) < len(asked):
+        time.sleep(0.005)
+    training.scope._control.obey()
+    while training.scope._control._jobs.busy:
+        training.step()
+    training.scope.close()
+    expected = whole.of_class(1), whole.of_class(1).sample(7), focus.subset(positions)
+    for job, objective in enumerate(expected, start=1):
+        found = training.run.measurement(f"lab/{job}/trace")
+        assert found.value == pytest.approx(curvature.trace(objective, budget=200, theta=there).value, rel=1e-5)
+        assert found.provenance.examples == objective.examples
+    words = {event.data["job"]: event.data["examples"] for event in training.run.events("job")}
+    assert words == {
+        1: "class 1 of the training data, 20 examples",
+        2: "class 1 of the training data, 7 examples",
+        3: "3 selected training examples",
+    }
+    (refused,) = training.run.events("refused")
+    assert "no example has class 2; classes are [0, 1]" in refused.text
 
 
 def test_it_goes_on_while_the_training_is_paused(training):
