@@ -146,6 +146,39 @@ def test_a_number_beyond_single_precision_stays_a_number():
     assert sent(1.0, np.nan).dtype == np.float32
 
 
+def test_a_live_landscape_is_sent_in_twelve_kilobytes(tmp_path):
+    """With all that a training records of it, digits that no compression shortens, and the longest path."""
+    random = np.random.default_rng(0)
+    grid, path = (17, 17), random.random((64, 2))
+    shares = random.integers(0, 257, (2, *grid)) / 256
+    plane = Slice2D(
+        provenance=Provenance(method="17 x 17 points, random plane", step=3, split="train", examples=256),
+        alpha=np.linspace(-1.0, 1.0, 17),
+        beta=np.linspace(-1.0, 1.0, 17),
+        loss=random.random(grid),
+        accuracy=shares[0],
+        error=random.random(grid),
+        contrast_error=random.random(grid),
+        metrics={"test/loss": random.random(grid), "test/accuracy": shares[1]},
+        path=path,
+        path_steps=np.arange(64),
+        path_losses=path[:, 0],
+        path_distances=path[:, 1],
+        centre_loss=4.0,
+        plane="random",
+        normalisation="filter",
+        axes=("first random direction, filter norms (seed 0)", "second random direction, filter norms"),
+        checks=tuple((name, "pass", "the model's own loss and that of the slice agree to 1e-8") for name in "abcdefgh"),
+    )
+    with RunWriter.create(tmp_path / "runs", name="one") as made:
+        made.measurement(3, "slice/random", plane)
+    seq = open_run(made.id, tmp_path / "runs").frames("slice/random")[0].seq
+    sent = create_server(tmp_path / "runs", page=blank).server.test_client()
+    response = sent.get(f"/api/v1/runs/{made.id}/frames/{seq}.bin", headers={"Accept-Encoding": "gzip"})
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert 4096 < len(response.data) <= 12 * 1024
+
+
 def test_a_frame_that_is_no_longer_kept_is_nothing_and_no_error(client, ended):
     response = client.get(f"/api/v1/runs/{ended}/frames/1.bin")  # a scalar's number
     assert (response.status_code, response.data) == (204, b"")
