@@ -89,7 +89,10 @@ landscope.header = (() => {
   landscope.on("connection", (error) => {
     connection = error;
     if (error && error.status === 404 && !run.data.missing) {
-      run.data.missing = `There is no run called ${view.state.run} here.`;
+      run.data.missing =
+        view.state.run === "latest"
+          ? "There is no run here yet. The first one is shown as soon as it has started."
+          : `There is no run called ${view.state.run} here.`;
       landscope.emit("data", new Set());
     }
     show();

@@ -54,7 +54,13 @@ def runs_page() -> Component:
                     html.H2("No runs yet"),
                     html.P("Add two lines to a PyTorch training loop:"),
                     html.Pre(SNIPPET, className="snippet", tabIndex=0),
-                    html.P("or watch one of the built-in experiments:"),
+                    html.P(
+                        [
+                            "or watch one of the built-in experiments: start it from the ",
+                            html.A("recipes", href="/recipes", **{"data-route": "/recipes"}),
+                            ", or with",
+                        ]
+                    ),
                     html.Pre("landscope demo\n", className="snippet", tabIndex=0),
                     html.P("It appears here as soon as it has started."),
                 ],
