@@ -47,7 +47,8 @@ EXHIBITS = {
         "W₂² = (1/n) Σᵢ (w₍ᵢ₎ − v₍ᵢ₎)²,   both sorted;   the mean of all matrices",
         ("The Wasserstein penalty is a pull on this very number.",),
         "Plain weights leave the distribution that made them fit to learn.",
-        "Distance alone is no loss of plasticity: spectral regularisation goes as far and learns on.",
+        "Distance alone is no loss of plasticity: with the spectral penalty weights go further than with the "
+        "Wasserstein one, and learn better.",
     ),
     "rank": Exhibit(
         f"In how many directions the weight matrices are about equally strong, {_BEGINS}.",
