@@ -1,7 +1,7 @@
 // What the paper behind a recipe claims, and what became of it in this run.
 landscope.verdict = (() => {
   const { view, run, find, element } = landscope;
-  let recipes = {}, // name -> { claim, paper }
+  let recipes = {}, // name -> { claim, paper, reference }
     drawn = "";
 
   const pill = (outcome) => {
@@ -24,6 +24,14 @@ landscope.verdict = (() => {
     );
     return element("ul", { className: "claims" }, rows);
   };
+  // To the run as it was recorded once, beside this one.
+  const beside = ({ id, recipe }) => {
+    const path = `/compare?runs=${encodeURIComponent(id)},reference:${recipe}`;
+    const words = "Compare with the reference";
+    return element("p", { className: "beside" }, [
+      element("a", { text: words, href: path, "data-route": path, title: "This recipe's run as it was recorded once" }),
+    ]);
+  };
   const show = () => {
     const place = find("#claim"),
       manifest = landscope.plan.manifest();
@@ -41,7 +49,7 @@ landscope.verdict = (() => {
       element("span", { className: "paper", text: recipe.paper }),
       ...(event?.data?.outcome ? [pill(event.data.outcome)] : []),
     ]);
-    place.replaceChildren(summary, body(event));
+    place.replaceChildren(summary, body(event), ...(recipe.reference ? [beside(manifest)] : []));
     if (another) place.open = Boolean(manifest.panels?.study);
   };
   const mount = (known) => {

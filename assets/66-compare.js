@@ -98,12 +98,24 @@ landscope.compare = (() => {
   const shownStep = () => (data === null ? 0 : state.step === null ? data.common : Math.min(state.step, data.last));
   const remove = (id) => view.go(address(state.runs.filter((other) => other !== id)));
   const open = (ids) => view.go(`/compare?runs=${ids.map(encodeURIComponent).join()}`);
+  // The same with the reference of a recipe that is among them, if it is not there yet.
+  const withReference = () => {
+    const missing = (data?.references || []).filter((id) => !state.runs.includes(id));
+    return missing.length && state.runs.length < MOST ? address([...state.runs, missing[0]]) : null;
+  };
   // The list of runs, with these ticked.
   const listWith = (ids) => `/?ticked=${ids.map(encodeURIComponent).join()}`;
   landscope.on("run", (id) => {
     if (id !== null) find("#compare-with").setAttribute("href", listWith([id]));
   });
-  landscope.on("compare", () => find("#compare-others")?.setAttribute("href", listWith(state.runs)));
+  landscope.on("compare", () => {
+    find("#compare-others")?.setAttribute("href", listWith(state.runs));
+    const link = find("#compare-reference"),
+      path = withReference();
+    if (!link) return;
+    link.hidden = path === null;
+    if (path !== null) link.setAttribute("href", path);
+  });
   landscope.on("route", route);
   return { MOST, state, set, query, shownStep, remove, open, here, route, data: () => data };
 })();

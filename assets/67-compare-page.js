@@ -24,7 +24,9 @@ landscope.comparePage = (() => {
   };
   const headCell = (run) => {
     const path = `/run/${encodeURIComponent(run.id)}`;
-    const link = element("a", { text: run.label, href: path, "data-route": path, title: run.id });
+    const link = run.reference
+      ? element("span", { text: run.label, title: "A run of this recipe as it was recorded once; it has no page" })
+      : element("a", { text: run.label, href: path, "data-route": path, title: run.id });
     const off = element("button", { type: "button", className: "button quiet", title: "Take out of the comparison" });
     off.setAttribute("aria-label", `Take ${run.label} out of the comparison`);
     off.append(element("span", { className: "icon icon-close", "aria-hidden": "true" }));
@@ -43,15 +45,27 @@ landscope.comparePage = (() => {
     const key = JSON.stringify([runs, settings, state.bands, landscope.theme.name()]);
     if (key === tableKey) return;
     tableKey = key;
-    const pill = ({ status }) => {
-      const made = element("span", { className: "pill", text: status === "running" ? "live" : status });
+    const pill = ({ status, reference }) => {
+      const words = reference ? "recorded reference" : status === "running" ? "live" : status;
+      const made = element("span", { className: "pill", text: words });
       made.dataset.status = status;
       return made;
     };
+    const judged = ({ verdict }) =>
+      verdict ? `${verdict.reproduced} of ${verdict.claims} reproduced` : "not judged";
     const body = [
       row("status", runs.map(pill)),
       row("steps", runs.map(stepsOf)),
       ...settings.map(({ name, values }) => row(name, values, "setting")),
+      ...(runs.some(({ verdict }) => verdict) ? [row("claims", runs.map(judged))] : []),
+      ...(runs.some(({ reference }) => reference)
+        ? [
+            row(
+              "recorded",
+              runs.map(({ recorded }) => recorded),
+            ),
+          ]
+        : []),
       row(
         "what happens",
         runs.map(({ finding }) => finding || "nothing remarkable"),

@@ -26,8 +26,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from benchmarks.timing import machine
 from landscope.measurements import Measurement, Slice2D
+from landscope.measurements.precision import in_single_precision
 from landscope.runs import latest_id, open_run
-from landscope_app.frames import for_the_page
 from landscope_app.server import bind
 from tests.browser import synthetic
 from tests.browser.chromium import ARGUMENTS, executable
@@ -153,7 +153,7 @@ def _coarser(plane: Measurement, points: int) -> Measurement:
 
 
 def _sent(measurement: Measurement) -> int:
-    return len(gzip.compress(for_the_page(measurement.to_bytes()), compresslevel=1))
+    return len(gzip.compress(in_single_precision(measurement.to_bytes()), compresslevel=1))
 
 
 def _row(name: str, value: float, unit: str, meant: float) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from flask import Blueprint, Response, abort, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from landscope import lab
+from landscope.measurements.precision import in_single_precision
 from landscope.runs import Annotation, Head, RunSummary, discard, erase, list_runs, restore, trashed, write_annotation
 from landscope.runs.commands import send_command
 from landscope_app.addresses import (
@@ -33,7 +34,6 @@ from landscope_app.addresses import (
 )
 from landscope_app.compare_api import comparing
 from landscope_app.downloads import files
-from landscope_app.frames import for_the_page
 from landscope_app.laboratory import cost, picture
 from landscope_app.recipes_api import recipes
 from landscope_app.run_details import details
@@ -121,7 +121,7 @@ def get_frame(run_id: str, seq: int) -> Response:
     """A measurement in single precision; 204 where it is kept no more, as long runs keep a part of theirs."""
     run = run_of(run_id)
     try:
-        data = for_the_page(run.frame_bytes(number_of(seq)))
+        data = in_single_precision(run.frame_bytes(number_of(seq)))
     except KeyError as error:
         if 0 < seq <= run.head().seq:  # which browsers would report as an error, and it is none
             return Response(status=204, headers={"Cache-Control": "no-store"})

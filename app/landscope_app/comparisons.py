@@ -11,10 +11,15 @@ from typing import Any
 import landscope
 from landscope.comparison import MOST, Comparison, Picture, compare
 from landscope.figures import CONFIG
-from landscope.runs import list_runs, open_run
+from landscope.recipes.references import reference, referenced
+from landscope.runs import Run, open_run
+from landscope_app.run_details import verdict_of
 from landscope_app.snippets import shown_path
 
 __all__ = ["PLANES", "common_picture", "opened", "overview"]
+
+REFERENCE = "reference:"
+"""What stands before a recipe's name to mean its recorded reference; no run's id has a colon."""
 
 PLANES = ("random", "trajectory", "hessian", "gradient")
 _FRAMES = {"densities": "density", "kernels": "ntk", "embeddings": "embedding"}
@@ -22,6 +27,8 @@ _FRAMES = {"densities": "density", "kernels": "ntk", "embeddings": "embedding"}
 
 def opened(root: Path, ids: Sequence[str]) -> tuple[Comparison | None, list[str]]:
     """The comparison of those runs that are there, if they are two or more, and the ids of those that are gone.
+
+    "reference:NAME" is the recorded reference of a recipe.
 
     Args:
         root: The folder of runs.
@@ -36,7 +43,8 @@ def opened(root: Path, ids: Sequence[str]) -> tuple[Comparison | None, list[str]
     runs, gone = [], []
     for run_id in wanted:
         try:
-            runs.append(open_run(run_id, root))
+            name = run_id.removeprefix(REFERENCE)
+            runs.append(open_run(run_id, root) if name == run_id else reference(name))
         except FileNotFoundError:
             gone.append(run_id)
     return (compare(*runs) if len(runs) > 1 else None), gone
@@ -54,7 +62,8 @@ def overview(root: Path, ids: Sequence[str], *, step: int | None, plane: str) ->
     compared, gone = opened(root, ids)
     if compared is None:
         return {"runs": [], "gone": gone}
-    summaries = {summary.id: summary for summary in list_runs(root)}
+    present = [run_id for run_id in dict.fromkeys(ids) if run_id not in gone]
+    recipes = {run.manifest.recipe for run in compared.runs}
     heads = [run.head() for run in compared.runs]
     pens, shared = compared.pens(), compared.pens(by_group=True)
     frames = [run.frames() for run in compared.runs]
@@ -63,18 +72,20 @@ def overview(root: Path, ids: Sequence[str], *, step: int | None, plane: str) ->
     return {
         "runs": [
             {
-                "id": run.id,
+                "id": run_id,
                 "label": label,
-                "recipe": run.manifest.recipe,
+                "reference": run.manifest.reference,
+                "recorded": _recorded(run),
+                "verdict": verdict_of(run),
                 "status": head.status,
                 "step": head.step,
                 "total": head.total,
-                "finding": summaries[run.id].finding if run.id in summaries else None,
+                "finding": next((event.text for event in reversed(run.findings())), None),
                 "hue": pens[label].hue,
                 "dash": pens[label].dash,
                 "groupHue": shared[label].hue,
             }
-            for run, label, head in zip(compared.runs, compared.labels, heads, strict=True)
+            for run_id, run, label, head in zip(present, compared.runs, compared.labels, heads, strict=True)
         ],
         "settings": [{"name": setting.name, "values": setting.values} for setting in compared.settings],
         "grouped": any(len(members) > 1 for members in compared.groups),
@@ -84,6 +95,7 @@ def overview(root: Path, ids: Sequence[str], *, step: int | None, plane: str) ->
         "planes": [name for name in PLANES if f"slice/{name}" in names],
         "stamps": _stamps(compared, [head.seq for head in heads], step, plane),
         "gone": gone,
+        "references": [f"{REFERENCE}{name}" for name in referenced() if name in recipes],
     }
 
 
@@ -106,7 +118,7 @@ def common_picture(root: Path, ids: Sequence[str], what: str, chosen: Mapping[st
     if compared is None:
         raise FileNotFoundError(f"two runs at least are compared; gone are {', '.join(gone) or 'none'}")
     picture, call = _pictures(compared, chosen, step, what)
-    folders = ", ".join(json.dumps(shown_path(run.path)) for run in compared.runs)
+    folders = ", ".join(_shown(run) for run in compared.runs)
     drawn = "null" if picture.draw is None else picture.figure(dark=chosen.get("theme") == "dark").to_json()
     besides = {
         "missing": picture.missing,
@@ -143,6 +155,21 @@ def _pictures(compared: Comparison, chosen: Mapping[str, str], step: int | None,
         raise KeyError(f"picture must be one of {', '.join(made)}, got {what!r}")
     grouped = ["by_group=True"] if by_group and what in ("densities", "kernels") else []
     return made[what](), f"{what}({', '.join(options.get(what, [*filter(None, [at]), *grouped]))})"
+
+
+def _shown(run: Run) -> str:
+    """A run in Python."""
+    if run.manifest.reference:
+        return f"ls.recipes.reference({json.dumps(run.manifest.recipe)})"
+    return json.dumps(shown_path(run.path))
+
+
+def _recorded(run: Run) -> str:
+    """When, with what and where a run was recorded."""
+    versions = (
+        f"{name} {version}" for name, version in run.manifest.versions.items() if name in ("landscope", "torch")
+    )
+    return ", ".join(filter(None, [run.manifest.created[:10], *versions, run.manifest.host]))
 
 
 def _place(text: str, compared: Comparison) -> int:

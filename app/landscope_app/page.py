@@ -17,6 +17,7 @@ from landscope.figures import CONFIG, template
 from landscope.figures.surfaces import space_layout
 from landscope.figures.theme import DARK, LIGHT, Theme, categories, cyclic, sequential, shades, signed
 from landscope.recipes.catalogue import CATALOGUE
+from landscope.recipes.references import referenced
 from landscope.recipes.words import LESSONS
 from landscope_app import ids
 from landscope_app.addresses import READ_ONLY, ROOT, run_of
@@ -219,7 +220,10 @@ def drawing_data() -> dict[str, Any]:
         "docks": [name for name, _ in TABS],
         "laboratory": WORDS,
         "tables": TABLE_KINDS,
-        "recipes": {entry.name: {"claim": entry.claim, "paper": entry.paper} for entry in CATALOGUE.values()},
+        "recipes": {
+            entry.name: {"claim": entry.claim, "paper": entry.paper, "reference": entry.name in referenced()}
+            for entry in CATALOGUE.values()
+        },
         "lessons": {name: [vars(stop) for stop in stops] for name, stops in LESSONS.items()},
         "steering": {name: {"label": label, "words": words} for name, (label, words) in STEERING.items()},
     }

@@ -16,7 +16,7 @@ from landscope.runs.annotations import ANNOTATION
 from landscope.runs.catalogue import Stamp, stamp_of
 from landscope.runs.schema import DATABASE
 
-__all__ = ["details", "sparkline"]
+__all__ = ["details", "sparkline", "verdict_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def _read(folder: Path, database: Stamp, log: Stamp, annotation: Stamp) -> dict[
     try:
         run = open_run(folder)
         said = read_annotation(folder)
-        losses, verdict = sparkline(run), _verdict(run)
+        losses, verdict = sparkline(run), verdict_of(run)
     except (OSError, ValueError, sqlite3.Error) as error:  # shown without them; what is wrong is in the server's log
         logger.warning("details of %s cannot be read: %s", folder.name, error)
         return {"settings": {}, "losses": [], "verdict": None, "tags": [], "note": ""}
@@ -70,7 +70,7 @@ def _read(folder: Path, database: Stamp, log: Stamp, annotation: Stamp) -> dict[
     return {"settings": settings, "losses": losses, "verdict": verdict, "tags": said.tags, "note": said.note}
 
 
-def _verdict(run: Run) -> dict[str, Any] | None:
+def verdict_of(run: Run) -> dict[str, Any] | None:
     """What became of the claims of a recipe's run, as far as it was judged: the outcome, and of how many claims."""
     events = run.events("verdict")
     if not events or not events[-1].data.get("claims"):

@@ -7,9 +7,9 @@ import pytest
 from dash import html
 
 from landscope.measurements import Measurement, Provenance, SeedBands, Slice2D
+from landscope.measurements.precision import in_single_precision
 from landscope.runs import RunWriter, open_run
 from landscope_app.addresses import WORKERS
-from landscope_app.frames import for_the_page
 from landscope_app.server import create_server
 
 
@@ -139,7 +139,7 @@ def test_a_number_beyond_single_precision_stays_a_number():
         drawn = SeedBands(
             provenance=Provenance(method="test"), quantity="loss", steps=np.arange(2), values=np.array([losses])
         )
-        return Measurement.from_bytes(for_the_page(drawn.to_bytes())).values[0]
+        return Measurement.from_bytes(in_single_precision(drawn.to_bytes())).values[0]
 
     np.testing.assert_array_equal(sent(1e300, 1.0), [1e300, 1.0])
     np.testing.assert_array_equal(sent(np.inf, np.nan), np.array([np.inf, np.nan], dtype=np.float32))

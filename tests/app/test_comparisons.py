@@ -136,3 +136,33 @@ def test_an_answer_to_a_stamp_is_for_ever_and_another_is_not(client, ids):
 def test_what_cannot_be_compared_is_said(client, ids, query, status, words):
     address = query.format(a=ids[0], b=ids[1])
     assert words in body(client.get(f"/api/v1/compare/{address}"), status)["error"]
+
+
+def test_a_recipe_s_reference_is_a_run_beside_the_others(client, ids):
+    found = body(client.get(f"/api/v1/compare?runs={ids[0]},reference:digits"))
+    mine, other = found["runs"]
+    assert (mine["id"], mine["reference"], mine["verdict"]) == (ids[0], False, None)
+    assert (other["id"], other["label"], other["reference"]) == ("reference:digits", "digits, reference", True)
+    assert other["verdict"]["claims"] == 3
+    assert "CPU" in other["recorded"]
+    assert {"name": "lr", "values": ["0.1", "0.2"]} in found["settings"]
+    assert found["references"] == ["reference:digits"]
+    drawn = body(client.get(f"/api/v1/compare/curves?runs={ids[0]},reference:digits"))
+    assert drawn["code"].endswith(', ls.recipes.reference("digits")).curves().figure()')
+    assert {trace["name"] for trace in drawn["figure"]["data"]} == {"digits", "digits, reference"}
+
+
+@pytest.mark.parametrize("name", ["nobody", "../digits", ".", ""])
+def test_a_reference_is_named_by_a_recipe_alone(client, ids, name):
+    found = body(client.get(f"/api/v1/compare?runs={ids[0]},{ids[1]},reference:{name}"))
+    assert found["gone"] == [f"reference:{name}"]
+    assert len(found["runs"]) == 2
+
+
+def test_a_reference_has_no_page_and_takes_no_notes(client):
+    for path in ("head", "manifest", "frames/1.bin"):
+        assert client.get(f"/api/v1/runs/reference:digits/{path}").status_code == 404
+    assert client.post("/api/v1/runs/reference:digits/annotation", json={"tags": [], "note": "x"}).status_code in (
+        403,
+        404,
+    )

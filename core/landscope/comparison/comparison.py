@@ -82,14 +82,17 @@ class Comparison:
         runs: The runs.
         labels: What each is called, all different.
         settings: The settings in which they differ.
-        groups: The runs, as positions, that differ by their seed alone; most groups have one member.
+        groups: The runs, as positions, that differ by their seed alone; most groups have one member. A recipe's
+            recorded reference is always alone.
     """
 
     def __init__(self, runs: tuple[Run, ...]) -> None:
         configs = [{"recipe": run.manifest.recipe, **run.manifest.config} for run in runs]
         self.runs = runs
         self.settings: tuple[Setting, ...] = differences(configs)
-        self.groups: tuple[tuple[int, ...], ...] = seed_groups(configs)
+        self.groups: tuple[tuple[int, ...], ...] = seed_groups(
+            [{"reference": run.manifest.reference, **config} for run, config in zip(runs, configs, strict=True)]
+        )
         self.labels: tuple[str, ...] = labels(
             [run.manifest.name for run in runs], [run.id for run in runs], self.settings
         )

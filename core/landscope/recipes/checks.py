@@ -1,6 +1,7 @@
 """`python -m landscope.recipes.checks [NAME ...]` runs recipes with several seeds, and writes down what they showed.
 
-What they showed is kept in `checked/NAME.json` beside this file, with a small picture, and told in docs/recipes.md.
+What they showed is kept in `checked/NAME.json` beside this file, with a small picture, and told in docs/recipes.md. The
+first seed's run is kept as the recipe's reference.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from pathlib import Path
 
 from landscope.recipes.catalogue import CATALOGUE, Entry, module_of
 from landscope.recipes.claims import judged, overall
+from landscope.recipes.excerpts import keep_reference
 from landscope.recipes.pictures import keep_picture
 from landscope.recipes.records import SETTINGS, Checked, keep_checks, read_checks
+from landscope.recipes.references import referenced
 from landscope.recipes.settings import described
 from landscope.runs import open_run
 
@@ -31,7 +34,9 @@ settings are options (`python -m landscope.recipes NAME --help`); `--full` takes
 it is judged by what was recorded: a claim is *reproduced*, *partly* so, or *not here*, which is a fact about this toy
 on this machine as much as about the claim. Below is what became of the claims with each seed; the seconds are a
 processor's, measuring included, and up to a few times as many where other programs ran beside. On its page every recipe
-has a lesson, and every exhibit an explanation with its formula and paper: [the page](page.md#lessons).
+has a lesson, and every exhibit an explanation with its formula and paper: [the page](page.md#lessons). The first seed's
+run is kept, thinned, as the recipe's reference, which other runs of it are held against: “Compare with the reference”
+on their pages, or `ls.compare("runs/mine", ls.recipes.reference("digits"))`.
 `python -m landscope.recipes.checks` runs all again and writes this page.
 """
 
@@ -52,6 +57,7 @@ def check(name: str, seeds: Sequence[int]) -> list[Checked]:
             claims = tuple(judged(path, module.judge))
             if claims and seed == seeds[0]:
                 keep_picture(name, open_run(path), module)
+                keep_reference(name, open_run(path), _machine())
         if not claims:
             raise RuntimeError(f"{name} with seed {seed} was stopped before its end; run the check again")
         found.append(Checked(seed, round(seconds, 1), _machine(), claims))
@@ -85,7 +91,8 @@ def _section(entry: Entry, checks: Sequence[Checked]) -> str:
         cells = [f"**{one.claims[index].outcome}**: {one.claims[index].measured}" for one in checks]
         lines += [f"| {stated.text} | {' | '.join(cell.replace('|', '∣') for cell in cells)} |"]
     machines = ", ".join(sorted({one.machine for one in checks}))
-    return "\n".join([*lines, "", f"Seeds {seeds} took {seconds} processor seconds on {machines}.", ""])
+    kept = "" if entry.name in referenced() else " No reference was recorded yet."
+    return "\n".join([*lines, "", f"Seeds {seeds} took {seconds} processor seconds on {machines}.{kept}", ""])
 
 
 def _machine() -> str:

@@ -10,7 +10,7 @@ from landscope.measurements import Chart, Measurement
 from landscope.recipes.records import CHECKED
 from landscope.runs import Run
 
-__all__ = ["keep_picture", "kept_picture"]
+__all__ = ["keep_picture", "kept_picture", "thinned"]
 
 _POINTS = 150
 _MOST_BYTES = 128 * 1024
@@ -23,7 +23,7 @@ def keep_picture(name: str, run: Run, module: Any) -> None:
     else:
         names = [event.data["name"] for event in run.events("exhibit") if event.data]
         candidates = [run.measurement(f"exhibit/{exhibit}") for exhibit in names]
-    small = [encoded for one in candidates if len(encoded := _thinned(one).to_bytes()) <= _MOST_BYTES]
+    small = [encoded for one in candidates if len(encoded := thinned(one).to_bytes()) <= _MOST_BYTES]
     if small:
         CHECKED.mkdir(exist_ok=True)
         (CHECKED / f"{name}.safetensors").write_bytes(small[0])
@@ -35,11 +35,11 @@ def kept_picture(name: str) -> Measurement | None:
     return Measurement.from_bytes(path.read_bytes()) if path.is_file() else None
 
 
-def _thinned(measurement: Measurement) -> Measurement:
-    """Lines of at most so many points, which is what a card can show."""
+def thinned(measurement: Measurement, points: int = _POINTS) -> Measurement:
+    """Lines of at most so many points in single precision, which is what a small picture can show."""
     if not isinstance(measurement, Chart):
         return measurement
-    chosen = {label: _spread(measurement, label) for label in measurement.labels}
+    chosen = {label: _spread(measurement, label, points) for label in measurement.labels}
     changes = {}
     for part in ("x", "y", "low", "high"):
         lines = getattr(measurement, part)
@@ -47,11 +47,11 @@ def _thinned(measurement: Measurement) -> Measurement:
     return measurement.replaced(**changes)
 
 
-def _spread(chart: Chart, label: str) -> np.ndarray:
+def _spread(chart: Chart, label: str, points: int) -> np.ndarray:
     """Indices of points that are spread evenly over the axis as it is drawn, the first and last among them."""
     x = chart.x[label]
-    if len(x) <= _POINTS:
+    if len(x) <= points:
         return np.arange(len(x))
     drawn = np.log(np.maximum(x, 1e-12)) if chart.x_log else np.asarray(x, dtype=float)
-    wanted = np.linspace(drawn[0], drawn[-1], _POINTS)
+    wanted = np.linspace(drawn[0], drawn[-1], points)
     return np.unique(np.searchsorted(drawn, wanted).clip(0, len(x) - 1))

@@ -54,6 +54,7 @@ class Manifest:
         panels: What the page should show, for recipes that have a say in it.
         parent: Where it goes on from, if it is a branch of another run.
         program: The file of the user's program that trained it; empty where that is unknown, and for recipes.
+        reference: Whether it is a recipe's recorded reference, whose `host` says in words on what it ran.
     """
 
     schema: int
@@ -68,6 +69,7 @@ class Manifest:
     panels: dict[str, Any] = field(default_factory=dict)
     parent: Parent | None = None
     program: str = ""
+    reference: bool = False
 
 
 def describe(
@@ -144,7 +146,14 @@ def read_manifest(folder: Path) -> Manifest:
         "pid": int,
         "host": str,
     }
-    expected |= {"config": dict, "versions": dict, "panels": dict, "parent": dict | None, "program": str}
+    expected |= {
+        "config": dict,
+        "versions": dict,
+        "panels": dict,
+        "parent": dict | None,
+        "program": str,
+        "reference": bool,
+    }
     for key, kind in expected.items():
         if key in known and not isinstance(known[key], kind):
             raise ValueError(f"{path}: {key!r} must be {kind}, got {type(known[key]).__name__}")

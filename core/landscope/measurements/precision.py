@@ -1,4 +1,4 @@
-"""Measurements on their way to a page, which draws with fewer digits than they are stored with."""
+"""Measurements with fewer digits than they were made with, for what is sent or shipped."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import struct
 import numpy as np
 from safetensors.numpy import load, save
 
-__all__ = ["for_the_page"]
+__all__ = ["in_single_precision"]
 
 
-def for_the_page(data: bytes) -> bytes:
+def in_single_precision(data: bytes) -> bytes:
     """The same safetensors file with its double-precision arrays in single precision: half of the bytes.
 
     Arrays with a number beyond single precision's range stay as they are, since that number would become infinite.
