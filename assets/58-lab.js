@@ -28,7 +28,7 @@ landscope.lab = (() => {
   // Why nothing can be measured now; "" where something can.
   const reason = () => {
     if (!run.data.head) return "The run is not known yet.";
-    const elsewhere = landscope.place.reason();
+    const elsewhere = landscope.place.reason() || landscope.objective.reason();
     if (controls.live()) return controls.reasonAgainst("measure") || elsewhere;
     if (controls.standing() || elsewhere) return controls.standing() || elsewhere;
     return typeof run.data.head.worker !== "string" ? "Nobody is there to measure it." : "";
@@ -105,10 +105,6 @@ landscope.lab = (() => {
   };
   const build = () => {
     const what = select([]),
-      objective = select([
-        ["train", "training"],
-        ["test", "held-out"],
-      ]),
       step = select([["", "newest"]]);
     what.addEventListener("change", () => view.set({ measure: what.value }));
     step.addEventListener("change", () => {
@@ -116,11 +112,11 @@ landscope.lab = (() => {
     });
     const rows = [
       row("Measurement", what, words.what),
-      row("Data", objective, words.objective),
+      ...landscope.objective.make(row, words.objective, show),
       row("Weights", step, words.step),
     ];
     const parameters = element("div", { className: "turned" });
-    form = { what, objective, step, parameters, summary: rows[0].querySelector(".words") };
+    form = { what, step, parameters, summary: rows[0].querySelector(".words") };
     find("[data-form]").replaceChildren(...rows, landscope.place.make(), parameters);
   };
   const fill = () => {
@@ -140,9 +136,7 @@ landscope.lab = (() => {
       form.parameters.replaceChildren(...one.parameters.map(control));
       estimate();
     }
-    const heldOut = landscope.plan.manifest()?.config?.test_examples !== 0;
-    form.objective.options[1].disabled = !heldOut;
-    form.objective.options[1].textContent = heldOut ? "held-out" : "held-out (none)";
+    landscope.objective.fill();
     const kept = view.following() ? null : keptStep(),
       steps = [["", "newest"]];
     if (kept !== null) steps.push([String(kept), `step ${format.whole(kept)}`]);
@@ -177,8 +171,9 @@ landscope.lab = (() => {
     if (price.wrong) return price.wrong;
     const each = controls.state.known?.gradient_seconds;
     if (price.gradients === null) return "";
-    if (!Number.isFinite(each)) return `about ${format.whole(price.gradients)} gradients`;
-    return `takes about ${format.seconds(each * price.gradients)}`;
+    const about = landscope.objective.fewer() ? "at most about" : "about";
+    if (!Number.isFinite(each)) return `${about} ${format.whole(price.gradients)} gradients`;
+    return `takes ${about} ${format.seconds(each * price.gradients)}`;
   };
 
   const show = () => {
@@ -214,7 +209,7 @@ landscope.lab = (() => {
     show();
     const at = landscope.place.current();
     const step = form.step.value === "" || at ? null : Number(form.step.value);
-    const asked = { what: one.name, objective: form.objective.value, step, parameters: { ...values() } };
+    const asked = { what: one.name, ...landscope.objective.params(), step, parameters: { ...values() } };
     if (at) asked.at = at;
     const ticket = await controls.send("measure", asked);
     if (ticket.seq !== null) landscope.jobs.expect(ticket);
@@ -234,7 +229,7 @@ landscope.lab = (() => {
   const title = (what) => (entries || []).find(({ name }) => name === what)?.title || "";
   ["data", "head", "controls", "connection", "run", "route", "plan"].forEach((event) => landscope.on(event, show));
   landscope.on("view", (changed) => {
-    if (["dock", "measure", "step", "at", "plane"].some((key) => changed.has(key))) show();
+    if (["dock", "measure", "step", "at", "plane", "chosen"].some((key) => changed.has(key))) show();
   });
   return { mount, measure, open, title, keptSteps };
 })();

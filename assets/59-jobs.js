@@ -71,7 +71,8 @@ landscope.jobs = (() => {
       if (Number.isFinite(job.done)) bar.value = job.done;
       else bar.removeAttribute("value");
       const dead = !over(job) && !controls.live() && typeof run.data.head?.worker !== "string";
-      const about = job.state === "failed" ? job.text : job.remark || landscope.lab.title(job.what);
+      const done = [job.examples, job.remark].filter(Boolean).join(" · ") || landscope.lab.title(job.what);
+      const about = job.state === "failed" ? job.text : done;
       setText(note, dead ? "The training ended before it was done." : about);
       open.hidden = !pictured(job);
       open.classList.toggle("on", view.state.job === String(job.job));

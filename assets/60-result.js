@@ -45,7 +45,7 @@ landscope.result = (() => {
     }
     const last = frames.seq.length - 1,
       theme = landscope.theme.name();
-    setText(find("#result-title"), one.what);
+    setText(find("#result-title"), one.examples ? `${one.what} of ${one.examples}` : one.what);
     const where = one.remark || `step ${format.whole(frames.step[last])}`;
     setText(find("#result-words"), `${where} · job ${one.job} · ${one.state}`);
     draw(frames.seq[last], theme);

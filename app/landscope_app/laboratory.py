@@ -19,7 +19,7 @@ __all__ = ["ON_DEMAND", "WORDS", "cost", "lab_tab", "on_demand_block", "picture"
 
 WORDS = {
     "what": "What is computed, anew and with its own settings, beside what the run measures by itself.",
-    "objective": "Whose mean loss: of the examples that are trained on, or of those held out.",
+    "objective": "Whose mean loss: of all examples that are trained on or held out, of one class, or of selected ones.",
     "step": "Of which weights: the newest, those that were kept nearest below the shown step, or a place on the plane.",
 }
 """What the three choices that every measurement has are about, in one sentence each."""

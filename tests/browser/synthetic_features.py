@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def embedding_at(step: int, steps: int, classes: int, examples: int = EXAMPLES, 
     if method == "umap":
         points = np.sign(points) * np.abs(points) ** 0.8
     return Projection(
-        provenance=source("principal components", step, 0.08),
+        provenance=replace(source("principal components", step, 0.08), data="0123456789abcdef"),
         points=points.astype(np.float32),
         labels=labels,
         classes=classes,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from landscope.measurements import Examples, Geometry, Projection, Similarity, TokenSpectrum
 from landscope.runs import Run, RunWriter, open_run
@@ -159,6 +159,51 @@ def test_a_lasso_selects_examples(shared: tuple[Page, Watcher], points: Projecti
     until(page, f"{DOTS}.opacity.every((value) => value === {DOTS}.opacity[0])")
     page.get_by_role("button", name="Select points").click()
     until(page, f"{GRAPH}._fullLayout.dragmode === 'zoom'")
+    assert watcher.errors == []
+
+
+def test_a_class_or_the_selected_examples_are_measured(
+    shared: tuple[Page, Watcher], points: Projection, run: Run
+) -> None:
+    page, watcher = shared
+    sent: list[Any] = []
+
+    def answer(route: Route) -> None:
+        sent.append(route.request.post_data_json["params"])
+        route.fulfill(json={"seq": len(sent)})
+
+    page.route("**/commands", answer)
+    page.evaluate("landscope.view.set({ dock: 'lab', measure: 'trace' })")
+    data, label = page.get_by_label("Data", exact=True), page.get_by_label("Class", exact=True)
+    expect(data.locator("option").nth(4)).to_have_text("selected (none)")
+    expect(data.locator("option").nth(4)).to_be_disabled()
+    expect(label).to_be_hidden()
+    data.select_option("train/class")
+    assert label.locator("option").all_inner_texts() == [str(one) for one in np.unique(points.labels)]
+    label.select_option("3")
+    measure = page.locator('#dock [data-action="measure"]')
+    measure.click()
+    until(page, "landscope.jobs.all().length === 1")
+    assert points.positions is not None
+    positions = points.positions[[4, 40, 400]].tolist()
+    page.evaluate(f"landscope.view.set({{ chosen: '{positions[0]},0,{positions[1]},{positions[2]}' }})")
+    expect(data.locator("option").nth(4)).to_have_text("selected (3)")
+    data.select_option("chosen")
+    expect(label).to_be_hidden()
+    expect(page.locator('[data-words="estimate"]')).to_contain_text("at most about")
+    measure.click()
+    until(page, "landscope.jobs.all().length === 2")
+    frame = run.frames("embedding")[-1].seq
+    assert [{key: one.get(key) for key in ("objective", "class", "chosen")} for one in sent] == [
+        {"objective": "train", "class": 3, "chosen": None},
+        {"objective": "train", "class": None, "chosen": {"frame": frame, "positions": positions}},
+    ]
+    # What was chosen is not exchanged for other data when the selection is gone.
+    page.evaluate("landscope.view.set({ chosen: '' })")
+    expect(page.locator('#dock [data-words="lab"]')).to_have_text(re.compile("^Select examples with the lasso"))
+    expect(measure).to_have_attribute("aria-disabled", "true")
+    page.evaluate("landscope.view.set({ dock: 'none', measure: '' })")
+    page.unroute("**/commands")
     assert watcher.errors == []
 
 
