@@ -10,7 +10,7 @@ from landscope_app.explanations import explanation
 from landscope_app.panels import PANELS
 from landscope_app.views import Series, View
 
-__all__ = ["line_page", "line_views"]
+__all__ = ["line_groups", "line_page", "line_views"]
 
 
 def line_views() -> dict[str, View]:
@@ -35,12 +35,12 @@ def line_page(run: Run, name: str, *, only: Collection[str] = (), log_steps: boo
         raise ValueError(f"there are no lines {name!r}; views of lines are {', '.join(views)}")
     title, _ = explanation(*name.split("/"))
     known = [scalar for scalar in run.scalar_names() if not only or scalar in only]
-    groups = _groups(views[name], known)
+    groups = line_groups(views[name], known)
     return curves_page(run, title, groups, summary=views[name].summary, log_steps=log_steps)
 
 
-def _groups(view: View, known: Collection[str]) -> list[Group]:
-    """The view's rows, of the scalars that are known."""
+def line_groups(view: View, known: Collection[str]) -> list[Group]:
+    """The rows of a view of lines, each as the curves that share its axis, of the scalars that are known."""
     groups = []
     for row, (axis, scale) in enumerate(view.rows, start=1):
         drawn = {name: label for line in view.series if line.row == row for name, label in _spread(line, known)}
