@@ -9,7 +9,8 @@ window.dash_clientside = window.dash_clientside || {};
 //   options(measurement), what its figure in Python takes, selection(measurement), which examples are selected,
 //   frameName(), which of the view's measurements is shown, summary(measurement), in place of the view's own,
 //   table(measurement), shown above the graph, as tables.show takes it, stepAt(point), the step of a clicked point,
-//   beside(), the names of what is drawn with it, clicked(point, measurement, event), what a click does, and chosenBy, the choices in the address that it is drawn anew for.
+//   beside(), the names of what is drawn with it, like(measurement), which of the view's measurements it is anew,
+//   clicked(point, measurement, event), what a click does, and chosenBy, the choices in the address that it is drawn anew for.
 landscope.drawers = {};
 
 (() => {

@@ -1,7 +1,7 @@
 // What the page shows: route, chosen step and settings, all of it in the address.
 landscope.view = (() => {
   const CHOICES = {
-    plane: ["trajectory", "random", "hessian", "gradient", "all"],
+    plane: ["trajectory", "random", "hessian", "gradient", "all", "asked"],
     style: ["contour", "surface"],
     x: ["linear", "log"],
     colour: ["class", "prediction", "correct", "loss", "margin", "learned"],
@@ -14,12 +14,13 @@ landscope.view = (() => {
   const MOST = 200; // selected examples that the address holds; a larger selection lasts as long as the page
   const state = { run: null, step: null, plane: "trajectory", style: "contour", show: SHOW, x: "linear", chosen: "" };
   // Names and numbers, which are no closed choices either: what is to be measured, where on a plane, the open picture,
-  // the stop of a lesson, two pinned steps, the panels in their order, whether another page shows this one in a frame,
+  // the job whose plane is shown, the stop of a lesson, two pinned steps, the panels in their order, whether another page shows this one in a frame,
   // and a drawn learning rate.
   const OPEN = {
     measure: /^[a-z0-9_-]{1,40}$/,
     job: /^\d{1,15}$/,
     lesson: /^\d{1,2}$/,
+    asked: /^\d{1,15}$/,
     at: /^\d{1,15}(,-?\d{1,12}(\.\d{1,20})?(e[+-]?\d{1,3})?){2}$/,
     a: /^\d{1,12}$/,
     b: /^\d{1,12}$/,
@@ -28,7 +29,7 @@ landscope.view = (() => {
     whatif: /^[\d.e,-]{3,400}$/,
   };
   // What another run has no use for.
-  const OF_ONE_RUN = { step: null, job: "", at: "", lesson: "", a: "", b: "", whatif: "" };
+  const OF_ONE_RUN = { step: null, job: "", asked: "", at: "", lesson: "", a: "", b: "", whatif: "" };
 
   const read = () => {
     const match = location.pathname.match(/^\/run\/([^/]+)\/?$/);

@@ -13,7 +13,11 @@ landscope.drawers.landscape = (() => {
     none: "length in weight space",
   };
   const abreast = () => landscope.view.state.plane === "all";
-  const frameName = () => (abreast() ? landscope.abreast.names()[0] : `slice/${landscope.view.state.plane}`);
+  const onDemand = () => landscope.view.state.plane === "asked";
+  const frameName = () => {
+    if (abreast()) return landscope.abreast.names()[0];
+    return onDemand() ? landscope.asked.frameName() : `slice/${landscope.view.state.plane}`;
+  };
   const unitOf = ({ normalisation }) => UNITS[normalisation] || heights.plain(normalisation);
 
   // Where things are, in shares of the drawing area. A scene needs all the room there is for the labels around it.
@@ -31,8 +35,10 @@ landscope.drawers.landscape = (() => {
     };
   };
 
+  // A plane that was asked for has the scale of the run's own one as well.
+  const scaledWith = ({ plane }) => [frameName(), ...(onDemand() ? [`slice/${plane}`] : [])];
   // All that drawings and texts of a slice have in common; the scale is that of all `names` together.
-  const viewOf = (slice, names = [frameName()]) => {
+  const viewOf = (slice, names = scaledWith(slice)) => {
     const quantity = heights.shownOf(slice),
       scale = heights.scale(names, quantity);
     const relief = heights.reliefOf(slice, quantity, scale.logarithmic);
@@ -145,7 +151,8 @@ landscope.drawers.landscape = (() => {
     if (!(stage < stages)) return "";
     const { head } = landscope.run.data,
       newest = landscope.run.frameAt(frameName(), Infinity);
-    const live = head && ["running", "paused"].includes(head.status) && newest && newest.step === provenance.step;
+    if (onDemand() && landscope.asked.underway()) return ", sharpening";
+    const live = !onDemand() && head && ["running", "paused"].includes(head.status) && newest && newest.step === provenance.step;
     return live ? ", sharpening" : `, stage ${stage} of ${stages}`;
   };
   const details = ({ normalisation, provenance }) => [
@@ -167,6 +174,22 @@ landscope.drawers.landscape = (() => {
   const clicked = (point, slice, event) => landscope.place.clicked(point, onto(point, slice), event);
   // Other measurements that are drawn with the one of frameName().
   const beside = () => (abreast() ? landscope.abreast.names().slice(1) : []);
+  // The panel's measurement whose Python would measure it anew.
+  const like = ({ plane }) => `slice/${plane}`;
   const slices = (slice) => (abreast() ? landscope.abreast.slices() : [slice]);
-  return { frameName, beside, slices, unitOf, viewOf, draw, readout, details, summary, options, clicked, chosenBy: ["at"] };
+  return {
+    frameName,
+    beside,
+    slices,
+    like,
+    unitOf,
+    viewOf,
+    draw,
+    readout,
+    details,
+    summary,
+    options,
+    clicked,
+    chosenBy: ["at", "asked"],
+  };
 })();

@@ -8,7 +8,7 @@ landscope.abreast = (() => {
     BAR_PX = 9,
     LABELS_PX = 74,
     TITLE_PX = 18,
-    WORDS_PX = 170, // of an axis that has room for its unit
+    WORDS_PX = 110, // of an axis that has room for its unit
     WIDEST = 1.4; // of a map, over its height
   const held = new Map(); // frame's name -> what was last drawn of it, until what is wished for has come
 
@@ -64,7 +64,7 @@ landscope.abreast = (() => {
         [across, up] = ["xaxis", "yaxis"].map((axis) => axisName(axis, index));
       const { slice, relief } = view,
         start = (index * (each + GAP_PX)) / whole,
-        unit = landscope.drawers.landscape.unitOf(slice);
+        unit = slice.normalisation === "none" ? "length" : landscope.drawers.landscape.unitOf(slice);
       const titled = (sign, room) => ({ text: room < WORDS_PX ? sign : `${sign} (${unit})`, standoff: 4 });
       const common = { showgrid: false, nticks: each < WORDS_PX ? 4 : 6 };
       const range = (axis, knots) => zoom[axis] || [knots[0], knots.at(-1)];

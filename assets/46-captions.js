@@ -19,6 +19,8 @@ landscope.captions = (() => {
     }
     const off = switchedOff(entry);
     if (off) return "no measurement";
+    if (landscope.view.state.plane === "asked" && entry.panel.name === "landscape")
+      return "no plane was measured on demand in this run";
     const over = data.head && !["running", "paused"].includes(data.head.status);
     if (over) return "not measured in this run";
     const what = PLANES[name] || entry.view.subject;

@@ -244,7 +244,10 @@ landscope.panels = (() => {
       }
       if (entry.drawer === landscope.drawers.embedding && ["colour", "chosen"].some((key) => changed.has(key)))
         refresh(entry, true);
-      if (entry.drawer?.chosenBy?.some((key) => changed.has(key))) refresh(entry, true);
+      if (entry.drawer?.chosenBy?.some((key) => changed.has(key))) {
+        fetchFrame(entry);
+        refresh(entry, true);
+      }
       if (changed.has("step")) stepChanged(entry);
     }),
   );

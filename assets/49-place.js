@@ -20,7 +20,7 @@ landscope.place = (() => {
           index = frames ? frames.seq.indexOf(frame) : -1;
         return index < 0 ? null : { plane, step: frames.step[index] };
       })
-      .find(Boolean) || null;
+      .find(Boolean) || landscope.asked.planeOf(frame);
   const ofPlane = ({ plane, step }) => `of the ${plane} plane of step ${format.whole(step)}`;
   const words = () => {
     const { frame, alpha, beta } = current(),

@@ -3,22 +3,28 @@ landscope.planes = (() => {
   const { view, find, element } = landscope;
   const PROBE = "slice/",
     ALL = "all";
-  let offered = "",
+  let planes = null,
     select = null;
 
   const available = () => {
     const expected = (plane) => landscope.plan.expects([PROBE + plane]);
-    const several = landscope.abreast.PLANES.filter(expected).length > 1;
-    return view.choices.plane.filter(
-      (plane) => (plane === ALL ? several : expected(plane)) || plane === view.state.plane,
-    );
+    const others = {
+      [ALL]: landscope.abreast.PLANES.filter(expected).length > 1,
+      asked: landscope.asked.jobs().length > 0,
+    };
+    return view.choices.plane.filter((plane) => (others[plane] ?? expected(plane)) || plane === view.state.plane);
   };
   const offer = () => {
     const names = available(),
       key = names.join(" ");
-    if (key === offered || view.state.run === null) return;
-    offered = key;
-    window.dash_clientside.set_props("plane", { data: names.map((name) => ({ value: name, label: name })) });
+    if (view.state.run === null) return;
+    if (planes.dataset.key !== key) {
+      planes.dataset.key = key;
+      planes.replaceChildren(
+        ...names.map((name) => element("option", { value: name, text: name === ALL ? "all planes" : name })),
+      );
+    }
+    planes.value = view.state.plane;
   };
   const next = () => {
     const names = available();
@@ -50,7 +56,10 @@ landscope.planes = (() => {
     select = element("select", { className: "select", "aria-label": "Shown on the plane" });
     select.addEventListener("change", () => view.set({ show: select.value }));
     find("[data-show]").append(select);
-    ["data", "view", "plan"].forEach((event) => landscope.on(event, offer));
+    planes = element("select", { className: "select", "aria-label": "Plane" });
+    planes.addEventListener("change", () => view.set({ plane: planes.value }));
+    find("[data-planes]").append(planes);
+    ["data", "view", "plan", "route"].forEach((event) => landscope.on(event, offer));
     ["view", "route"].forEach((event) => landscope.on(event, drawings));
     drawings();
   };

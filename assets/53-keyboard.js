@@ -17,6 +17,7 @@ landscope.keyboard = (() => {
     control: () => landscope.dock.toggle("control"),
     lab: () => landscope.dock.toggle("lab"),
     measure: () => landscope.lab.measure(),
+    "measure-plane": () => landscope.asked.measure(),
     demand: (button) => landscope.lab.open(button.dataset.measure),
     start: (button) => landscope.recipes.start(button),
     lesson: () => landscope.lessons.open(),

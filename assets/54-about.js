@@ -13,6 +13,7 @@ landscope.about = (() => {
       run: run.data.id,
       step: view.state.step === null ? null : (landscope.exhibits.stepOf(subject) ?? view.state.step),
       frame: entry?.frameName() ?? null,
+      like: (entry?.shown && entry.drawer?.like?.(entry.shown.found)) ?? null,
       beside: entry?.drawer?.beside?.() ?? [],
       options: options ?? {},
       selection: (entry?.shown && entry.drawer?.selection?.(entry.shown.found)) ?? null,
@@ -39,7 +40,7 @@ landscope.about = (() => {
   };
   // While the drawer is open it keeps to the view that is shown, and to what is selected in it.
   landscope.on("view", (changed) => {
-    if (asked && [asked.subject, "chosen", "colour", "plane"].some((key) => changed.has(key)) && find(".about-drawer [role=dialog]"))
+    if (asked && [asked.subject, "chosen", "colour", "plane", "asked"].some((key) => changed.has(key)) && find(".about-drawer [role=dialog]"))
       window.dash_clientside.set_props("asked", { data: question(asked.subject) });
   });
   return { question, ask, copy };

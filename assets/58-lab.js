@@ -26,13 +26,13 @@ landscope.lab = (() => {
   };
 
   // Why nothing can be measured now; "" where something can.
-  const reason = () => {
+  const unable = () => {
     if (!run.data.head) return "The run is not known yet.";
-    const elsewhere = landscope.place.reason() || landscope.objective.reason();
-    if (controls.live()) return controls.reasonAgainst("measure") || elsewhere;
-    if (controls.standing() || elsewhere) return controls.standing() || elsewhere;
+    if (controls.live()) return controls.reasonAgainst("measure");
+    if (controls.standing()) return controls.standing();
     return typeof run.data.head.worker !== "string" ? "Nobody is there to measure it." : "";
   };
+  const reason = () => unable() || landscope.place.reason() || landscope.objective.reason();
   const worker = () => {
     const state = controls.live() ? "" : run.data.head?.worker || "";
     if (state === "starting") return "The worker is starting: it builds the model and reads the weights.";
@@ -167,13 +167,15 @@ landscope.lab = (() => {
       show();
     }, REST_MS);
   };
-  const estimateWords = () => {
-    if (price.wrong) return price.wrong;
+  // What so many gradients take, by what one takes in this run.
+  const takes = (gradients, about = "about") => {
     const each = controls.state.known?.gradient_seconds;
-    if (price.gradients === null) return "";
-    const about = landscope.objective.fewer() ? "at most about" : "about";
-    if (!Number.isFinite(each)) return `${about} ${format.whole(price.gradients)} gradients`;
-    return `takes ${about} ${format.seconds(each * price.gradients)}`;
+    if (!Number.isFinite(each)) return `${about} ${format.whole(gradients)} gradients`;
+    return `takes ${about} ${format.seconds(each * gradients)}`;
+  };
+  const estimateWords = () => {
+    if (price.wrong || price.gradients === null) return price.wrong;
+    return takes(price.gradients, landscope.objective.fewer() ? "at most about" : "about");
   };
 
   const show = () => {
@@ -231,5 +233,5 @@ landscope.lab = (() => {
   landscope.on("view", (changed) => {
     if (["dock", "measure", "step", "at", "plane", "chosen"].some((key) => changed.has(key))) show();
   });
-  return { mount, measure, open, title, keptSteps };
+  return { mount, measure, open, title, keptSteps, keptStep, unable, worker, takes };
 })();

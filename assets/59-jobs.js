@@ -20,6 +20,11 @@ landscope.jobs = (() => {
   const frameOf = ({ job, what, frame }) => frame || `lab/${job}/${what}`;
   const pictured = (job) => (run.data.frames.get(frameOf(job))?.seq.length || 0) > 0;
 
+  const stop = (job) => {
+    cancelling.add(`${run.data.id}/${job}`);
+    controls.send("cancel", { job });
+    show();
+  };
   const make = (job) => {
     const name = element("span", { className: "job-name", text: `${job.what} · ${job.job}` }),
       state = element("span", { className: "job-state" }),
@@ -30,11 +35,7 @@ landscope.jobs = (() => {
     open.setAttribute("aria-label", `Open the picture of job ${job.job}`);
     cancel.setAttribute("aria-label", `Cancel job ${job.job}`);
     open.addEventListener("click", () => view.set({ job: String(job.job) }));
-    cancel.addEventListener("click", () => {
-      cancelling.add(`${run.data.id}/${job.job}`);
-      controls.send("cancel", { job: job.job });
-      show();
-    });
+    cancel.addEventListener("click", () => stop(job.job));
     const item = element("li", { className: "job" }, [
       element("div", { className: "job-head" }, [name, state, open, cancel]),
       bar,
@@ -88,5 +89,5 @@ landscope.jobs = (() => {
   landscope.on("view", (changed) => {
     if (["dock", "job"].some((key) => changed.has(key))) show();
   });
-  return { expect, all, active, frameOf };
+  return { expect, all, active, over, stateWords, cancel: stop, frameOf };
 })();

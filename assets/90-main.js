@@ -23,7 +23,7 @@
     visit(page);
     landscope.live.follow(view.state.run);
   };
-  const CONTROLS = { plane: "plane", style: "style", "x-scale": "x" };
+  const CONTROLS = { style: "style", "x-scale": "x" };
   const controls = (changed) =>
     Object.entries(CONTROLS).forEach(([id, key]) => {
       if (!changed || changed.has(key)) window.dash_clientside.set_props(id, { value: view.state[key] });
@@ -56,6 +56,7 @@
     landscope.controls.mount(readOnly);
     landscope.steering.mount(steering);
     landscope.lab.mount(laboratory);
+    landscope.asked.mount();
     landscope.dock.mount(docks);
     landscope.header.mount();
     landscope.findings.mount();

@@ -11,7 +11,6 @@ VISITED = "visited"
 """The store with the name of the page that was last visited for the first time."""
 
 RUN_PICKER = "run-picker"
-PLANE = "plane"
 STYLE = "style"
 X_SCALE = "x-scale"
 DRAWER = "drawer"

@@ -91,7 +91,7 @@ def build_page(app: dash.Dash) -> None:
         ClientsideFunction("landscope", "boot"), Output(ids.PAGE, "modified_timestamp"), Input(ids.PAGE, "data")
     )
     views = [ids.view(panel.name) for panel in PANELS if 1 < len(panel.views) <= SEGMENTS]
-    for control in (ids.PLANE, ids.STYLE, ids.X_SCALE, ids.RUN_PICKER, *views):
+    for control in (ids.STYLE, ids.X_SCALE, ids.RUN_PICKER, *views):
         app.clientside_callback(
             ClientsideFunction("landscope", "choose"),
             Input(control, "value"),
@@ -109,10 +109,12 @@ def _plotly_script(app: dash.Dash) -> str:
 def page_layout(*, read_only: bool = False) -> Component:
     """Both routes, of which the scripts show one; where nothing may be changed, controls say so."""
     controls = {
-        # assets/49-planes.js offers the planes of the shown run, and fills the first two
+        # assets/49-planes.js offers the planes of the shown run and what was measured on them
         "checks": html.Div(**{"data-checks": "landscape"}),
+        # assets/60-asked.js fills it: radius and resolution of the plane, measured anew
+        "asked": html.Div(className="panel-controls", **{"data-asked": ""}),
         "show": html.Div(hidden=True, **{"data-show": "landscape"}),
-        "plane": choice(ids.PLANE, "Plane", [("trajectory", "trajectory")]),
+        "plane": html.Div(**{"data-planes": "landscape"}),
         # assets/46-calibration.js adds the choice of bins
         "bins": html.Div(hidden=True, **{"data-bins": ""}),
         # assets/49-points.js adds the choice of colours
@@ -203,7 +205,7 @@ def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
     if views and asked.get("run"):
         view = next((view for view in views if view.name == asked.get("view")), views[0])
         folder = shown_path(flask.current_app.config[ROOT] / asked["run"])
-        chosen = {key: asked.get(key) for key in ("step", "frame", "beside", "options", "selection")}
+        chosen = {key: asked.get(key) for key in ("step", "frame", "like", "beside", "options", "selection")}
         other = [cross_check_block()] if view.checked else []
         anew = [on_demand_block(ON_DEMAND[name]) for name in view.frames[:1] if name in ON_DEMAND]
         body = [*body, *anew, code_block("The Python that reproduces it", snippet(view, folder, **chosen)), *other]

@@ -51,7 +51,7 @@ PANELS = (
             ),
         ),
         wide=True,
-        controls=("checks", "show", "plane", "style"),
+        controls=("checks", "asked", "show", "plane", "style"),
     ),
     Panel(
         "curves",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from landscope_app.views import View
 
 __all__ = ["exhibit_snippet", "shown_path", "snippet"]
 
+_ON_DEMAND = re.compile(r"lab/\d+/slice2d")
+
 
 def snippet(
     view: View,
@@ -20,6 +23,7 @@ def snippet(
     *,
     step: int | None = None,
     frame: str | None = None,
+    like: str | None = None,
     beside: Sequence[str] | None = None,
     options: Mapping[str, str | int] | None = None,
     selection: Mapping[str, Any] | None = None,
@@ -30,12 +34,15 @@ def snippet(
         view: The view.
         run: The run's folder.
         step: The shown step; None for the newest.
-        frame: Which of the view's measurements, if it has several; the first unless it is one of them.
+        frame: Which of the view's measurements, if it has several, or a plane that was asked for; the first unless it
+            is one of these.
+        like: For such a plane, the one of them that it is measured anew as.
         beside: Further ones of them that are drawn beside it, on one scale.
         options: What the figure takes besides, e.g. {"style": "surface"}.
         selection: Selected examples: their "positions" among the "available" ones that the run measures.
     """
-    name = frame if frame in view.frames else next(iter(view.frames), "")
+    on_demand = frame is not None and bool(_ON_DEMAND.fullmatch(frame))
+    name = frame if frame is not None and (on_demand or frame in view.frames) else next(iter(view.frames), "")
     together = [other for other in (name, *(beside or ())) if other in view.frames]
     if len(together) > 1:
         drawing: Iterable[str] = _beside(together, step, options or {})
@@ -43,7 +50,8 @@ def snippet(
         drawing = _lines(view)
     else:
         drawing = _through(view) if view.through else _frame(name, step, options or {})
-    anew = view.live[view.frames.index(name) if len(view.live) > 1 else 0]
+    anew_as = (like if like in view.frames else view.frames[0]) if on_demand else name
+    anew = view.live[view.frames.index(anew_as) if len(view.live) > 1 else 0]
     return "\n".join(
         [
             "import landscope as ls",

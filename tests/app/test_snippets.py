@@ -132,6 +132,13 @@ def test_planes_beside_each_other_are_drawn_on_one_scale(run: Run, mine: dict[st
     ]  # fmt: skip
 
 
+def test_a_plane_that_was_asked_for_is_read_from_its_job(run: Run) -> None:
+    code = snippet(PANELS[0].views[0], str(run.path), frame="lab/12/slice2d", like="slice/hessian")
+    assert 'run.measurement("lab/12/slice2d")' in code
+    assert 'slice2d(objective, "hessian", radius="auto")' in code
+    assert "lab/12" not in snippet(PANELS[0].views[0], str(run.path), frame="lab/12/slice2d/../x")
+
+
 def test_selected_examples_become_an_objective(run: Run, mine: dict[str, Any]) -> None:
     views = {(panel.name, view.name): view for panel in PANELS for view in panel.views}
     selection = {"available": 16, "positions": [2, 5, 11]}

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from playwright.sync_api import Page, Route, expect
 from scipy.interpolate import CubicSpline
 
 from landscope.measurements import Provenance, Slice2D, Snapshot
-from landscope.runs import RunWriter
+from landscope.runs import Command, RunWriter
 from tests.browser.conftest import HOSTILE, until
 from tests.browser.scene import settled_eye
 from tests.browser.synthetic import heights_at, slice_at
@@ -199,7 +200,7 @@ def test_failed_checks_holes_and_hostile_names_are_seen_as_they_are(
     assert page.evaluate("document.body.dataset.hacked") is None
     assert page.locator("img[src=x]").count() == 0
 
-    page.get_by_role("radiogroup", name="Plane").get_by_text("gradient").click()
+    page.get_by_label("Plane", exact=True).select_option("gradient")
     expect(notice).to_contain_text("OutOfMemoryError: too large")
     expect(page.locator('[data-cover="landscape"]')).to_have_text("no measurement")
     assert json.loads(page.evaluate("JSON.stringify(landscope.planes.available())")) == ["random", "gradient"]
@@ -302,3 +303,63 @@ def test_planes_stand_beside_each_other_on_one_scale(writer: RunWriter, serve: C
     until(page, f"{GRAPH}.data.some(({{ name }}) => name === 'along α')")
     expect(page).not_to_have_url(re.compile("plane="))
     assert watcher.errors == []
+
+
+def test_a_plane_is_measured_with_another_radius_and_resolution(
+    writer: RunWriter, serve: Callable, visit: Callable
+) -> None:
+    record(writer, slice_at(STEP, STEPS, "random", 3))
+    known = {"knobs": [], "optimizers": [], "checkpoints": [], "reasons": {}, "gradient_seconds": 0.01}
+    writer.event(STEP, "controls", "", {**known, "measurements": ["slice2d"]})
+    page, watcher = visit(f"{serve(writer.path.parent)}/run/latest?plane=random")
+    until(page, f"{GRAPH}.data.length > 0")
+    opener = page.get_by_role("button", name="Radius and resolution")
+    opener.press("Enter")
+    asked = page.get_by_role("group", name="Radius and resolution")
+    radius, points = asked.get_by_label("Radius", exact=True), asked.get_by_label("Points", exact=True)
+    expect(radius).to_have_attribute("aria-valuetext", "1 filter norms")
+    for _ in range(6):
+        radius.press("ArrowRight")
+    points.press("End")
+    expect(radius).to_have_attribute("aria-valuetext", "2 filter norms")
+    expect(points).to_have_attribute("aria-valuetext", "129 points a side")
+    expect(asked).to_contain_text("The random plane, at the weights of now, takes about 58 s.")
+    asked.get_by_role("button", name="Measure").press("Enter")
+    (command,) = received(writer, 1)
+    assert command.params == {
+        "what": "slice2d",
+        "objective": "train",
+        "step": None,
+        "parameters": {
+            "plane": "random", "points": 129, "radius": 2, "normalisation": "filter", "seed": 0, "orthogonal": True
+        },
+    }  # fmt: skip
+
+    job = {"job": command.seq, "what": "slice2d", "state": "running", "done": 0.3, "seconds_left": 12.0}
+    writer.event(STEP, "job", "slice2d is measured", job)
+    expect(asked).to_contain_text("30 % · 12 s left")
+    coarse = slice_at(STEP, STEPS, "random", 2)
+    coarse = coarse.replaced(alpha=2 * coarse.alpha, beta=2 * coarse.beta)
+    writer.measurement(STEP, f"lab/{command.seq}/slice2d", coarse)
+    expect(page).to_have_url(re.compile(f"plane=asked&asked={command.seq}"))
+    expect(page.locator(READOUT)).to_contain_text("9 × 9 points, sharpening")
+    until(page, f"{GRAPH}._fullLayout.xaxis.range[1] === 2")
+    expect(asked.get_by_role("button", name="random, 9 × 9, step 600")).to_have_attribute("aria-pressed", "true")
+    asked.get_by_role("button", name="Cancel").press("Enter")
+    assert received(writer, 1)[0].params == {"job": command.seq}
+    writer.event(STEP, "job", "slice2d was cancelled", {**job, "state": "cancelled"})
+    expect(page.locator(READOUT)).to_contain_text("points, stage 2 of 4")
+    page.keyboard.press("Escape")
+    page.locator("body").press("p")  # from the last of the planes to the first
+    expect(page).not_to_have_url(re.compile("plane=asked"))
+    assert watcher.errors == []
+
+
+def received(writer: RunWriter, count: int) -> list[Command]:
+    """The next commands, once they are there."""
+    found: list[Command] = []
+    end = time.monotonic() + 30
+    while len(found) < count and time.monotonic() < end:
+        found += writer.commands()
+        time.sleep(0.02)
+    return found

@@ -40,10 +40,8 @@ def _slice2d(subject: Subject, theta: Tensor, asked: entries.Slice2D) -> Iterato
     if asked.plane == "trajectory":
         if subject.path is None or len(subject.path) < 2:
             raise ValueError("the plane of the trajectory needs at least 2 snapshots of the run; ask for another plane")
-        steps = subject.path_steps
-        return _sliced(
-            subject, landscape.trajectory_cut, subject.path, theta=theta, points=asked.points, path_steps=steps
-        )
+        options = {"path_steps": subject.path_steps, "points": asked.points, "reach": asked.radius or 1.0}
+        return _sliced(subject, landscape.trajectory_cut, subject.path, theta=theta, **options)
     random = _random(asked, asked.plane)
     if random:
         random["orthogonal"] = asked.orthogonal

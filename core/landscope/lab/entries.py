@@ -36,7 +36,12 @@ class Slice2D:
 
     plane: str = parameter("random", "plane", choices=("random", "hessian", "trajectory"))
     points: int = parameter(33, "points a side", 5, 257)
-    radius: float = parameter(1.0, "half the side; 0: as far as the loss changes tenfold", 0, 1e6)
+    radius: float = parameter(
+        1.0,
+        "half the side; for the trajectory, times what holds the path; 0: as far as the loss changes tenfold",
+        0,
+        1e6,
+    )
     normalisation: str = parameter("filter", "normalisation of random directions", choices=_NORMALISATIONS)
     orthogonal: bool = parameter(False, "random directions made orthogonal")
     seed: int = parameter(0, "seed of random directions", 0, 2**31 - 1)

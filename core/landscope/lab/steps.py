@@ -62,6 +62,8 @@ def _steps(entry: Entry, subject: Subject, theta: Tensor, asked: Any, clock: _Cl
     found = clock.progress()
     for ahead in clock.timed(ENGINES[entry.name](subject, theta, asked)):
         yield found
+        if isinstance(ahead, Progress):
+            clock.counted = replace(ahead, result=None)
         found = ahead if isinstance(ahead, Progress) else replace(clock.progress(), result=ahead)
         if found.result is not None:
             found = replace(found, result=_timed(found.result, clock.spent))
@@ -88,10 +90,12 @@ class _Clock:
 
     Attributes:
         expected: Seconds in all; None before anything is known.
+        counted: How far it last was by what is done and what is to come; None where nobody counts.
     """
 
     def __init__(self, report: Callable[[Progress], None] | None) -> None:
         self.expected: float | None = None
+        self.counted: Progress | None = None
         self._report = report
         self._before = 0.0
         self._entered: float | None = None
@@ -122,7 +126,9 @@ class _Clock:
             yield found
 
     def progress(self) -> Progress:
-        """By what was expected."""
+        """By what was counted, or else by what was expected."""
+        if self.counted is not None:
+            return self.counted
         if self.expected is None or self.spent >= self.expected:
             return Progress(None, None)
         return Progress(self.spent / self.expected, self.expected - self.spent)

@@ -298,11 +298,14 @@ def trajectory_cut(
     *,
     theta: Tensor | None = None,
     margin: float = 0.3,
+    reach: float = 1.0,
     previous: Tensor | None = None,
     seed: int = 0,
     **options: Any,
 ) -> Cut:
     """A slice on the plane through theta that lies closest to the path that led there; see `trajectory_slice`."""
+    if not reach > 0:
+        raise ValueError(f"reach must be positive, got {reach}")
     with objective.measuring():
         centre = objective.theta() if theta is None else theta
         fallback = random_directions(objective, 1, seed=seed, theta=centre)[0]
@@ -311,7 +314,7 @@ def trajectory_cut(
     low, high = corners.amin(dim=0), corners.amax(dim=0)
     side = float((high - low).max())
     middle, half = (low + high) / 2, ((high - low) / 2).clamp_min(side / 4) + margin * side
-    extent = [(float(m - h), float(m + h)) for m, h in zip(middle, half, strict=True)]
+    extent = [(reach * float(m - h), reach * float(m + h)) for m, h in zip(middle, half, strict=True)]
     axes = ("distance along the path's first principal direction", "along its second principal direction")
     return cut(objective, directions, theta=centre, extent=extent, path=path, plane="trajectory", axes=axes, **options)
 
@@ -326,11 +329,12 @@ def trajectory_slice(objective: Objective, path: Tensor, **options: Any) -> Slic
         objective: What to evaluate.
         path: (T, P) earlier weights.
         **options: `theta` (P,), the centre; `margin`, the space left around the path as a share of its longer side;
-            `previous` (2, P), the plane of the frame before, to keep its orientation; `seed`, of the direction that
-            completes a straight path; and those of `cut`.
+            `reach`, how many times as far from theta to go as that, either way; `previous` (2, P), the plane of the
+            frame before, to keep its orientation; `seed`, of the direction that completes a straight path; and those
+            of `cut`.
 
     Raises:
-        ValueError: if the path never leaves theta.
+        ValueError: if the path never leaves theta, or the reach is not positive.
     """
     return cast(Slice2D, _whole(trajectory_cut(objective, path, **options)))
 

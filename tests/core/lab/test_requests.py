@@ -127,6 +127,17 @@ def test_slices_and_eigenvalues_come_coarse_to_fine(objective):
     assert [result.vectors is None for result in found] == [True] * (len(found) - 1) + [False]
 
 
+def test_reports_from_within_a_slice_count_points_as_its_steps_do(objective, monkeypatch):
+    monkeypatch.setattr(steps, "_PULSE", 0.0)
+    seen = []
+    for progress in lab.begin("slice2d", objective, {"points": 9}, report=seen.append):
+        seen.append(progress)
+    shares = [progress.done for progress in seen]
+    coarse = shares.index(25 / 81)
+    assert None not in shares[coarse:]
+    assert shares[coarse:] == sorted(shares[coarse:])
+
+
 def test_the_path_gives_the_plane_of_the_trajectory(objective):
     theta = objective.theta()
     path = torch.stack(
@@ -138,6 +149,11 @@ def test_the_path_gives_the_plane_of_the_trajectory(objective):
     np.testing.assert_allclose(end.loss, expected.loss, rtol=1e-6)
     assert end.path_steps.tolist() == [0, 5]
     assert "test/loss" in end.metrics
+    near = last(lab.begin("slice2d", subject, {"plane": "trajectory", "points": 5, "radius": 0.5})).result
+    np.testing.assert_allclose(near.alpha, 0.5 * end.alpha, rtol=1e-6)
+    np.testing.assert_allclose(near.beta, 0.5 * end.beta, rtol=1e-6)
+    with pytest.raises(ValueError, match="reach must be positive"):
+        landscape.trajectory_slice(objective, path, reach=0)
     with pytest.raises(ValueError, match="at least 2 snapshots"):
         last(lab.begin("slice2d", objective, {"plane": "trajectory"}))
 
