@@ -98,6 +98,15 @@ EXAMPLE_VIEWS: tuple[View, ...] = (
         live=(HISTORY,),
     ),
     View(
+        "margins",
+        "the margins of single examples",
+        "How surely each example is right, or wrong.",
+        lambda colours: plain_layout("margin (output)", "examples", colours),
+        drawer="margins",
+        frames=("examples/history",),
+        live=('ls.dynamics.example_scores(objective).figure(score="margins")',),
+    ),
+    View(
         "scores",
         "two groups of examples",
         "Losses in two groups: those that fit, and the rest.",

@@ -115,6 +115,24 @@ DYNAMICS = {
             "arXiv:2001.10528",
         ),
     ),
+    "curves/margins": Explanation(
+        "Margins and EL2N",
+        "How many of up to 512 training examples have which margin at the shown step, right and wrong ones apart; the "
+        "dotted line is the same of the first frame. Below, how far the probabilities are from the label.",
+        "margin = z_y − max z_c, c ≠ y;   EL2N = ‖p − e_y‖, from 0 to √2",
+        (
+            "Training moves the margins to the right: first past zero, where an example becomes right, and then on, "
+            "where only the confidence grows.",
+            "Margins are in outputs, which grow with the weights: a wider distribution is not a better one.",
+            "A group left of zero that stays is hard, rare or wrongly labelled. EL2N is largest where the network is "
+            "surely wrong; it ranks examples for pruning when it is taken early and over several seeds, not once.",
+        ),
+        (
+            "Bartlett, Foster and Telgarsky: Spectrally-normalized margin bounds for neural networks. NeurIPS 2017, "
+            "arXiv:1706.08498",
+            "Paul, Ganguli and Dziugaite: Deep Learning on a Data Diet. NeurIPS 2021, arXiv:2107.07075",
+        ),
+    ),
     "curves/scores": Explanation(
         "Two groups of examples",
         "How the losses of single examples are distributed, and a mixture of two beta distributions fitted to them: "

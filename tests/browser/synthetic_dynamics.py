@@ -173,6 +173,7 @@ def _history(step: int, steps: int, classes: int) -> ExampleHistory:
         learned=learned,
         confidences=1 / (1 + np.exp(-margins.mean(1))),
         variability=np.full(40, 0.1),
+        el2n=np.where(margins[:, -1] > 0, 0.1, 1.2).astype(np.float32),
         positions=(2 * place[::-1] + 1).astype(np.int32),
         available=2 * EXAMPLES,
     )

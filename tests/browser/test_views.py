@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -394,7 +395,16 @@ def test_examples_are_selected_in_the_order_of_learning(run: Run, shared: tuple[
     until(page, f"landscope.view.state.chosen === '{example}'")
     until(page, f"{graph('curves')}.data[1].y[0] === {row}")
 
-    page.evaluate("landscope.view.set({ curves: 'calibration', chosen: '' })")
+    page.evaluate("landscope.view.set({ curves: 'margins', chosen: '' })")
+    right = int((history.margins[:, -1] > 0).sum())
+    assert 0 < right < len(history.labels)
+    sums = f"{graph('curves')}.data.map(({{ y }}) => y?.reduce((sum, one) => sum + one, 0))"
+    both = [right, len(history.labels) - right]
+    expected = json.dumps([*both, sum(both), *both], separators=(",", ":"))
+    until(page, f"JSON.stringify({sums}) === '{expected}'")
+    expect(page.locator('[data-readout="curves"]')).to_contain_text("median EL2N")
+
+    page.evaluate("landscope.view.set({ curves: 'calibration' })")
     page.get_by_label("Bins").select_option("5")
     calibration = run.measurement("outputs/calibration", 800)
     assert isinstance(calibration, Calibration)

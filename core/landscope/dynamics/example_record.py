@@ -36,6 +36,7 @@ class ExampleRecord:
         self._kept: list[tuple[int, ExampleScores]] = []  # frame number, losses and margins in float32
         self._last: ExampleScores | None = None
         self._sums = np.zeros((3, 0))
+        self._el2n = np.zeros(0, np.float32)
         self._forgotten = self._first = np.zeros(0, np.int32)
         self._learned: np.ndarray | None = None
 
@@ -67,7 +68,7 @@ class ExampleRecord:
         if len(self._kept) == self.capacity:  # the newest may be one more
             self._stride *= 2
             self._kept = [(number, frame) for number, frame in self._kept if number % self._stride == 0]
-        self._last = _slim(scores)
+        self._last, self._el2n = _slim(scores), scores.el2n.astype(np.float32)
         self.frames += 1
 
     def history(self) -> ExampleHistory:
@@ -93,6 +94,7 @@ class ExampleRecord:
             learned=self._learned,
             confidences=confidence,
             variability=np.sqrt(np.maximum(square - confidence**2, 0)),
+            el2n=self._el2n,
         )
 
 

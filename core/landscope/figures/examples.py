@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -48,8 +50,18 @@ def scores_figure(scores: ExampleScores, colours: Theme, *, score: str = "losses
             "bargap": 0.02,
         }
     )
-    sides = (("right", scores.correct, colours.first, ""), ("wrong", ~scores.correct, colours.second, "/"))
-    for name, chosen, hue, pattern in sides:
+    _add_sides(figure, values, scores.correct, edges, colours)
+    return figure
+
+
+def _add_sides(
+    figure: go.Figure, values: np.ndarray, correct: np.ndarray, edges: np.ndarray, colours: Theme, **axes: Any
+) -> None:
+    """Bars of right and wrong examples, one on the other."""
+    for name, chosen, hue, pattern in (
+        ("right", correct, colours.first, ""),
+        ("wrong", ~correct, colours.second, "/"),
+    ):
         counts, _ = np.histogram(values[chosen & np.isfinite(values)], bins=edges)
         figure.add_bar(
             x=(edges[1:] + edges[:-1]) / 2,
@@ -58,21 +70,58 @@ def scores_figure(scores: ExampleScores, colours: Theme, *, score: str = "losses
             marker={"color": hue, "pattern": {"shape": pattern}},
             hovertemplate="about %{x:.3g}<br>%{y} examples",
             name=name,
+            **axes,
         )
+
+
+def _margins_figure(history: ExampleHistory, colours: Theme) -> go.Figure:
+    """The margins of the newest frame beside those of the first, and EL2N below them where it is known."""
+    margins, finite = history.margins[:, -1], history.margins[np.isfinite(history.margins)]
+    edges = np.histogram_bin_edges(np.append(finite, 0.0), bins=_BINS)
+    words = f"{(margins > 0).mean():.1%} right, median margin {number(float(np.median(margins)))}"
+    figure = go.Figure(
+        layout={
+            "template": template(colours),
+            "title": {"text": words},
+            "xaxis": {"title": {"text": _NAMES["margins"]}},
+            "yaxis": {"title": {"text": "examples"}, "rangemode": "tozero"},
+            "barmode": "stack",
+            "bargap": 0,
+        }
+    )
+    _add_sides(figure, margins, margins > 0, edges, colours)
+    counts, _ = np.histogram(history.margins[:, 0], bins=edges)
+    line = {"shape": "hvh", "width": 1.2, "color": colours.muted, "dash": "dot"}
+    middles = (edges[1:] + edges[:-1]) / 2
+    figure.add_scatter(x=middles, y=counts, mode="lines", line=line, name=f"at step {history.steps[0]:,}")
+    if history.el2n is not None:
+        figure.update_layout(
+            yaxis={"domain": [0.6, 1]},
+            xaxis2={"title": {"text": _NAMES["el2n"]}, "anchor": "y2"},
+            yaxis2={"title": {"text": "examples"}, "rangemode": "tozero", "domain": [0, 0.36], "anchor": "x2"},
+        )
+        bins = np.linspace(0, np.sqrt(2), _BINS + 1)
+        below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False}
+        _add_sides(figure, history.el2n, margins > 0, bins, colours, **below)
     return figure
 
 
 def history_figure(history: ExampleHistory, colours: Theme, *, style: str = "matrix") -> go.Figure:
-    """The losses of the examples over the steps, in the order in which they were learned; or a map of their confidence.
+    """The losses of the examples over the steps, in the order in which they were learned.
+
+    Or, with style "map", each example's confidence over its variability, and with "scores" how many examples have which
+    margin and EL2N in the newest frame.
 
     Raises:
-        ValueError: if the style is neither "matrix" nor "map".
+        ValueError: if the style is another.
     """
     if style == "matrix":
         return _matrix_figure(history, colours)
     if style == "map":
         return _map_figure(history, colours)
-    raise ValueError(f'style must be "matrix" or "map", got {style!r}')
+    if style == "scores":
+        return _margins_figure(history, colours)
+    raise ValueError(f'style must be "matrix", "map" or "scores", got {style!r}')
 
 
 def _matrix_figure(history: ExampleHistory, colours: Theme) -> go.Figure:

@@ -125,6 +125,7 @@ class ExampleHistory(Measurement):
         learned: (N,) step of the frame since which it has been right in every one; -1 while it is wrong.
         confidences: (N,) mean probability of the label over the frames.
         variability: (N,) its standard deviation.
+        el2n: (N,) |p - y| in the newest frame; None where an earlier version recorded it.
         positions: (N,) of the examples among `available` ones, where they are a sample of these; None of all in order.
         available: How many there were to choose from; 0 where nobody said.
     """
@@ -141,6 +142,7 @@ class ExampleHistory(Measurement):
     learned: np.ndarray
     confidences: np.ndarray
     variability: np.ndarray
+    el2n: np.ndarray | None = None
     positions: np.ndarray | None = None
     available: int = 0
 

@@ -97,10 +97,12 @@ def test_what_is_handed_out_does_not_change_with_later_frames():
     record = ExampleRecord()
     record.add(scores(0, [1.0, 1.0]))
     early = record.history()
-    record.add(scores(1, [-1.0, 1.0]))
+    record.add(scores(1, [-1.0, 1.0]).replaced(el2n=np.array([1.3, 0.2])))
     assert early.forgotten.tolist() == [0, 0]
     assert early.learned.tolist() == [0, 0]
     assert record.history().forgotten.tolist() == [1, 0]
+    assert record.history().el2n == pytest.approx([1.3, 0.2])
+    assert early.el2n is not record.history().el2n
 
 
 @pytest.mark.parametrize("family", ["beta", "gaussian"])

@@ -268,8 +268,24 @@ def test_examples_are_drawn_in_the_order_in_which_they_were_learned():
     mapped = figure(history(), style="map")
     np.testing.assert_allclose(mapped.data[0].y, [0.5, 0.9, 0.1])
     assert list(mapped.data[0].marker.color) == [2, 0, 0]
-    with pytest.raises(ValueError, match='style must be "matrix" or "map"'):
+    with pytest.raises(ValueError, match='style must be "matrix", "map" or "scores", got \'wire\''):
         figure(history(), style="wire")
+
+
+def test_margins_of_the_newest_frame_stand_beside_those_of_the_first():
+    margins = np.array([[-1.0, 3.0], [-1.0, 2.9], [-1.0, -0.5], [1.0, 3.0]])
+    changes = {"labels": np.zeros(4, int), "margins": margins, "learned": np.zeros(4, int)}
+    drawn = figure(history().replaced(**changes), style="scores")
+    right, wrong, first = drawn.data
+    assert sum(right.y) == 3
+    assert right.x[np.flatnonzero(right.y)[-1]] == pytest.approx(3.0, abs=0.1)
+    assert wrong.x[np.flatnonzero(wrong.y)].tolist() == pytest.approx([-0.5], abs=0.1)
+    assert (first.name, first.y[0], sum(first.y)) == ("at step 0", 3, 4)
+    assert drawn.layout.title.text.startswith("75.0% right, median margin 2.9")
+    below = figure(history().replaced(**changes, el2n=np.array([0.0, 0.1, 1.41, 0.2])), style="scores")
+    assert [sum(bars.y) for bars in below.data[3:]] == [3, 1]
+    assert below.data[4].x[np.flatnonzero(below.data[4].y)].tolist() == pytest.approx([1.41], abs=0.03)
+    assert below.layout.xaxis2.title.text.startswith("EL2N")
 
 
 @pytest.mark.parametrize("family", ["beta", "gaussian"])
