@@ -37,5 +37,8 @@ landscope.format = (() => {
     return value < 172800 ? `${Math.round(value / 3600)} h` : `${Math.round(value / 86400)} days`;
   };
   const age = (value) => (value < 9.95 ? `${value.toFixed(1)} s` : seconds(value)) + " ago";
-  return { number, tick, whole, share, seconds, age };
+  // The end of a long name, which says more than its beginning.
+  const LONGEST = 11; // letters of a label
+  const ending = (name) => (name.length > LONGEST ? `…${name.slice(1 - LONGEST)}` : name);
+  return { number, tick, whole, share, seconds, age, ending };
 })();

@@ -1,12 +1,10 @@
 // Every parameter of the network: a table of its measures, and below it how far it has come since the start.
 landscope.drawers.weights = (() => {
   const { format } = landscope;
-  const LONGEST = 11; // letters of a label; of a longer name the end says more
   const MOST = 24; // bars: of more parameters those that came furthest
 
   const TITLES = { "σ₁": "largest singular value", moved: "distance from the start", "W₂": "Wasserstein distance from the start" };
 
-  const label = (name) => (name.length > LONGEST ? `…${name.slice(1 - LONGEST)}` : name);
   const at = (column, index) => (column ? column.data[index] : NaN);
   const ratio = ({ distances, start_norms: lengths }, index) => at(distances, index) / at(lengths, index);
 
@@ -14,7 +12,7 @@ landscope.drawers.weights = (() => {
     const known = weights.names.map((_, index) => index).filter((index) => Number.isFinite(ratio(weights, index)));
     const furthest = [...known].sort((a, b) => ratio(weights, b) - ratio(weights, a)).slice(0, MOST);
     const shown = known.filter((index) => furthest.includes(index));
-    const names = shown.map((index) => label(weights.names[index]));
+    const names = shown.map((index) => format.ending(weights.names[index]));
     const layout = { ...base, template: look.template, annotations: [] };
     layout.margin = { ...base.margin, l: 24 + 6.5 * Math.max(...names.map(({ length }) => length), 4) };
     const most = Math.max(...shown.map((index) => ratio(weights, index)), 1e-9);
@@ -55,7 +53,7 @@ landscope.drawers.weights = (() => {
       })),
     ],
     rows: weights.names.map((name, index) => [
-      { text: label(name), title: name },
+      { text: format.ending(name), title: name },
       number(weights.norms.data[index]),
       number(weights.largest.data[index]),
       number(weights.stable_ranks.data[index]),

@@ -73,6 +73,16 @@ GRADIENT_VIEWS: tuple[View, ...] = (
         frames=("units",),
         live=("ls.dynamics.unit_activity(objective).figure()",),
     ),
+    View(
+        "inactive",
+        "the activity of units",
+        "In which layers units answer every input alike.",
+        lambda colours: plain_layout("share of the layer's units", "layer", colours),
+        label="units by layer",
+        drawer="units",
+        frames=("units",),
+        live=("ls.dynamics.unit_activity(objective).figure()",),
+    ),
     lines(
         "plasticity",
         "plasticity",

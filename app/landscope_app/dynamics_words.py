@@ -82,6 +82,22 @@ DYNAMICS = {
             "Lyle et al.: Understanding Plasticity in Neural Networks. ICML 2023, arXiv:2303.01486",
         ),
     ),
+    "norms/inactive": Explanation(
+        "Units of every layer",
+        "For each activation function of the network at the shown step, the shares of its units that answer every "
+        "input alike. Of more than twelve, those with the largest shares have bars; the table has all of them.",
+        "dead: one value everywhere,   dormant: mean |h| ≤ 0.025 of its layer's mean",
+        (
+            "A layer whose units are dead passes less on, and no gradient comes back through them; a narrow layer "
+            "feels it sooner than a wide one.",
+            "Whether units are saturated is asked of functions that are bounded on both sides alone.",
+            "Shares are of the examples that were measured: a unit that answers rare inputs may count as dead.",
+        ),
+        (
+            "Sokar, Agarwal, Castro, Evci: The Dormant Neuron Phenomenon in Deep Reinforcement Learning. ICML 2023, "
+            "arXiv:2302.12902",
+        ),
+    ),
     "norms/plasticity": Explanation(
         "Plasticity",
         "A copy of the network learns labels drawn at random, always the same, with a fixed number of steps of Adam. "

@@ -23,6 +23,7 @@ from landscope.measurements import (
     QuadraticModel,
     SharpnessMeasures,
     SpectralDensity,
+    UnitActivity,
 )
 from landscope.runs import Run, RunWriter, open_run
 from landscope_app.panels import PANELS
@@ -394,6 +395,15 @@ def test_examples_are_selected_in_the_order_of_learning(run: Run, shared: tuple[
     page.mouse.click(*place)
     until(page, f"landscope.view.state.chosen === '{example}'")
     until(page, f"{graph('curves')}.data[1].y[0] === {row}")
+
+    page.evaluate("landscope.view.set({ norms: 'inactive' })")
+    activity = run.measurement("units", 800)
+    assert isinstance(activity, UnitActivity)
+    until(page, f"{graph('norms')}.data.length === 3 && {graph('norms')}.data[0].name === 'dead'")
+    shares = page.evaluate(f"{graph('norms')}.data.map(({{ x }}) => x[1])")
+    assert shares == pytest.approx([activity.dead[1], activity.dormant[1], activity.saturated[1]], rel=1e-6)
+    dead = 100 * activity.scalars()["dead"]
+    expect(page.locator('[data-readout="norms"]')).to_contain_text(re.compile(rf"dead\s+{dead:.0f} %"))
 
     page.evaluate("landscope.view.set({ curves: 'margins', chosen: '' })")
     right = int((history.margins[:, -1] > 0).sum())
