@@ -12,13 +12,13 @@ landscope.place = (() => {
     const [frame, alpha, beta] = view.state.at.split(",").map(Number);
     return { frame, alpha, beta };
   };
-  // The plane and the step of a frame; null where the run does not have it.
+  // The plane, the step and the name of a frame; null where the run does not have it.
   const planeOf = (frame) =>
     view.choices.plane
       .map((plane) => {
         const frames = run.data.frames.get(`slice/${plane}`),
           index = frames ? frames.seq.indexOf(frame) : -1;
-        return index < 0 ? null : { plane, step: frames.step[index] };
+        return index < 0 ? null : { plane, name: `slice/${plane}`, step: frames.step[index] };
       })
       .find(Boolean) || landscope.asked.planeOf(frame);
   const ofPlane = ({ plane, step }) => `of the ${plane} plane of step ${format.whole(step)}`;
@@ -32,10 +32,16 @@ landscope.place = (() => {
     const found = current() && planeOf(current().frame);
     return Boolean(found) && found.plane === slice.plane && found.step === slice.provenance.step;
   };
+  // A training holds the directions of its newest planes, of whatever kind, in memory.
+  const againstLive = ({ name, step }) => {
+    const newest = name.startsWith("lab/") ? landscope.asked.newestFrame() : name;
+    if (name === newest && run.frameAt(name, Infinity)?.step === step) return "";
+    return "A training holds the directions of its newest planes alone: follow the newest step, or wait until it has ended.";
+  };
   // Why a plane's places cannot be measured now; "" where they can.
   const against = (found) => {
-    if (controls.live()) return "A place on a plane can be measured when the training has ended.";
     if (!found) return "The plane of this place is not in the run any more.";
+    if (controls.live()) return againstLive(found);
     if (!REBUILT.includes(found.plane))
       return `The directions of a ${found.plane} plane are not kept, so that no place on it can be found again.`;
     if (landscope.lab.keptSteps().includes(found.step)) return "";

@@ -25,15 +25,16 @@ landscope.asked = (() => {
   const shownJob = () => (view.state.asked ? Number(view.state.asked) : (all().at(-1) ?? 0));
   const frameName = () => frameOf(shownJob());
   const wordOf = (number) => jobs.all().find(({ job }) => job === number);
+  const newestFrame = () => frameOf(all().at(-1) ?? 0);
   const underway = () => {
     const job = wordOf(shownJob());
     return Boolean(job) && !jobs.over(job);
   };
-  // The plane and the step of a frame among these; null where it is none.
+  // The plane, the step and the name of a frame among these; null where it is none.
   const planeOf = (seq) => {
     const name = all().map(frameOf).find((one) => run.data.frames.get(one).seq.includes(seq));
     const slice = name && landscope.frames.get(seq);
-    return slice ? { plane: slice.plane, step: slice.provenance.step } : null;
+    return slice ? { plane: slice.plane, name, step: slice.provenance.step } : null;
   };
 
   const slice = () => landscope.panels.all.get("landscape")?.shown?.found || null;
@@ -257,5 +258,5 @@ landscope.asked = (() => {
   landscope.on("view", (changed) => {
     if (["step", "plane", "asked"].some((key) => changed.has(key))) show();
   });
-  return { mount, measure, jobs: all, frameName, underway, planeOf };
+  return { mount, measure, jobs: all, frameName, newestFrame, underway, planeOf };
 })();

@@ -299,6 +299,10 @@ def test_planes_stand_beside_each_other_on_one_scale(writer: RunWriter, serve: C
     page.mouse.click(*middle)
     seq = page.evaluate("landscope.run.data.frames.get('slice/hessian').seq[0]")
     expect(page).to_have_url(re.compile(f"at={seq},-?0"))
+    note = page.locator("#dock .place .words")  # a training that goes on measures on its newest planes
+    expect(note).to_have_text("of the hessian plane of step 600")
+    writer.measurement(STEP + 10, "slice/hessian", slice_at(STEP + 10, STEPS, "hessian", 1))
+    expect(note).to_contain_text("holds the directions of its newest planes alone")
     page.locator("body").press("p")
     until(page, f"{GRAPH}.data.some(({{ name }}) => name === 'along α')")
     expect(page).not_to_have_url(re.compile("plane="))

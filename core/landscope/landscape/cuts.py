@@ -338,6 +338,7 @@ class _Evaluation:
             stage=stage,
             stages=stages,
             directions=cut.directions.cpu().numpy(),
+            centre=cut.centre.to(torch.promote_types(cut.centre.dtype, torch.float32)).cpu().numpy(),
             provenance=self._provenance(method),
         )
 

@@ -12,15 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from landscope.lab.places import Place, compared
 from landscope.live.announcement import Announcement
 from landscope.live.checkpoints import Checkpoints
 from landscope.live.cross_check import cross_check
 from landscope.live.jobs import Jobs
 from landscope.live.knobs import Knobs
+from landscope.live.planes import weights_on
 from landscope.live.steered import Steered
 from landscope.live.training_state import TrainingState
 from landscope.live.watched import Watched
-from landscope.measurements import Snapshot
+from landscope.measurements import Slice2D, Snapshot
+from landscope.objective import Objective
 from landscope.optimizers import as_optimizers
 from landscope.runs import Command, Parent, RunWriter, open_run
 
@@ -196,12 +199,37 @@ class Control:
         self._intervened(command, text, "optimizer", before, optimizer.name)
 
     def _measure(self, command: Command) -> None:
-        step = command.params.get("step")
+        step, at = command.params.get("step"), command.params.get("at")
+        if at is not None:
+            self._measure_at(command, Place.read(at))
+            return
         if step in (None, self._watched.step):
             self._jobs.ask(command)
             return
         with self.state.weights(self._earlier(step)):
             self._jobs.ask(command, step)
+
+    def _measure_at(self, command: Command, place: Place) -> None:
+        if command.params.get("step") is not None:
+            raise ValueError("a place on a plane is of the plane's own step; give either at or a step")
+        plane = self._jobs.plane(place)
+        step = plane.provenance.step
+        assert step is not None
+        weights = weights_on(plane, place, self._watched.train.layout)
+        with self.state.weights({**self._buffers(step), **weights}):
+            self._jobs.ask(command, step, lambda objective: _said(plane, place, objective))
+
+    def _buffers(self, step: int) -> dict[str, Tensor]:
+        """Those of a step, by name; none where the model's own are still these."""
+        if step == self._watched.step or not any(True for _ in self._watched.train.model.buffers()):
+            return {}
+        if step not in self.checkpoints.steps:
+            raise ValueError(
+                f"the model has buffers, as running statistics, which are no longer those of step {step:,} around "
+                "whose weights the plane lies; ask when the run has ended"
+            )
+        buffers: dict[str, Tensor] = self.checkpoints.load(step)[1]["buffers"]
+        return buffers
 
     def _earlier(self, step: Any) -> dict[str, Tensor]:
         """Parameters and buffers of a checkpoint, or the parameters of a snapshot of a model that has no buffers."""
@@ -241,3 +269,9 @@ class Control:
     ) -> None:
         data = {"name": name, "before": before, "after": after, "group": group, "seq": command.seq}
         self._writer.event(self._watched.step, "intervention", text, data)
+
+
+def _said(plane: Slice2D, place: Place, objective: Objective) -> str:
+    """Where the model's present weights lie on a plane, and the loss there beside what the plane says."""
+    loss = objective.value(objective.theta())
+    return f"{place.words(plane)}: {compared(plane, place, objective, loss)}"

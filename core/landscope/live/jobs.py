@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from landscope import lab
+from landscope.lab.places import Place, marked
 from landscope.lab.selections import Selection
+from landscope.live.planes import held_plane
 from landscope.live.watched import Watched
+from landscope.measurements import Measurement, Slice2D
+from landscope.objective import Objective
 from landscope.runs import Command, RunWriter, open_run
 
 __all__ = ["Jobs"]
@@ -30,6 +34,7 @@ class _Job:
         step: Whose weights it measures.
         examples: Of which examples, in words, where not of all.
         steps: What is still to come.
+        remark: Where on a plane it measures, and what the loss is there.
         said: When its last event was recorded; 0 before it runs.
     """
 
@@ -38,6 +43,7 @@ class _Job:
     step: int
     examples: str
     steps: Iterator[lab.Progress]
+    remark: str = ""
     said: float = 0.0
 
     @property
@@ -64,18 +70,28 @@ class Jobs:
         self._waiting: deque[_Job] = deque()
         self._cancelled: set[int] = set()
         self._advancing = False
+        self._plane: dict[str, Measurement] = {}  # the newest that was asked for
 
     @property
     def busy(self) -> bool:
         """Whether there is something to measure."""
         return bool(self._waiting)
 
-    def ask(self, command: Command, step: int | None = None) -> None:
+    def plane(self, place: Place) -> Slice2D:
+        """The plane that a place is on, with its centre and its directions.
+
+        Raises:
+            ValueError: if the training does not hold them.
+        """
+        return held_plane(place, open_run(self._writer.path).frames(), {**self._watched.latest, **self._plane})
+
+    def ask(self, command: Command, step: int | None = None, remark: Callable[[Objective], str] | None = None) -> None:
         """Takes in a "measure" command, of the weights that the model has at present.
 
         Args:
             command: The command.
             step: Whose weights they are, if not those that the training has reached.
+            remark: Says of what is measured where that is, if not at the weights of the step.
 
         Raises:
             ValueError: if it cannot be measured, or too many wait.
@@ -100,11 +116,6 @@ class Jobs:
             raise ValueError(
                 "a live training is measured at one step at a time; ask for each, or when the run has ended"
             )
-        if asked.get("at") is not None:
-            raise ValueError(
-                "a live training is measured at its present weights or a kept step; ask for a place on a plane "
-                "when the run has ended"
-            )
         if len(self._waiting) >= _MOST:
             raise ValueError(f"at most {_MOST} measurements may wait; cancel one, or ask when they are done")
         trajectory = watched.trajectory
@@ -119,7 +130,8 @@ class Jobs:
         what = str(asked.get("what"))
         steps = lab.begin(what, subject, asked.get("parameters") or {}, report=self._report)
         about = selection.words(split, objective.examples) if selection else ""
-        job = _Job(command.seq, what, watched.step if step is None else step, about, steps)
+        where = "" if remark is None else remark(objective)
+        job = _Job(command.seq, what, watched.step if step is None else step, about, steps, where)
         self._waiting.append(job)
         self._say(job, "queued", f"{what} at step {job.step:,} waits for its turn", done=0.0)
 
@@ -150,7 +162,7 @@ class Jobs:
             while time.perf_counter() < until and job.number not in self._cancelled:
                 progress = next(job.steps)
                 if progress.result is not None:
-                    self._writer.measurement(job.step, job.frame, progress.result.at(job.step))
+                    self._record(job, progress.result.at(job.step))
                 if progress.done == 1:
                     self._waiting.popleft()
                     self._say(job, "done", f"{job.what} at step {job.step:,} is done", done=1.0, frame=job.frame)
@@ -164,6 +176,13 @@ class Jobs:
         finally:
             self._advancing = False
             self._sweep()
+
+    def _record(self, job: _Job, result: Measurement) -> None:
+        if job.remark:
+            result = marked(result, job.remark)
+        elif isinstance(result, Slice2D):
+            self._plane = {job.frame: self._watched.bounded(result)}
+        self._writer.measurement(job.step, job.frame, result)
 
     def _report(self, progress: lab.Progress) -> None:
         self._listen()
@@ -198,4 +217,5 @@ class Jobs:
     ) -> None:
         numbers = {"job": job.number, "what": job.what, "state": state, "done": done, "seconds_left": seconds_left}
         about = {"examples": job.examples} if job.examples else {}
+        about |= {"remark": job.remark} if job.remark else {}
         self._writer.event(self._watched.step, "job", text, {**numbers, "frame": frame, **about})

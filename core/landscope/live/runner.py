@@ -187,7 +187,7 @@ class Runner:
             return
         if isinstance(result, Measurement):
             result = result.replaced(provenance=replace(result.provenance, step=step, background=background))
-            self._watched.latest[name] = result
+            self._watched.latest[name] = self._watched.bounded(result)
             self._writer.measurement(step, name, result)
             scalars: Mapping[str, float] = {f"{name}/{key}": value for key, value in result.scalars().items()}
         else:

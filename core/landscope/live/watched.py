@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from landscope.live.trajectory import Trajectory
-from landscope.measurements import Measurement, Snapshot
+from landscope.measurements import Measurement, Slice, Snapshot
 from landscope.objective import Objective
 from landscope.optimizers import Optimizers
 
@@ -56,6 +56,12 @@ class Watched:
             theta, provenance = self.train.theta(), meter.provenance("snapshot of the weights")
         found = Snapshot(theta=theta.cpu().numpy(), names=layout.names, sizes=layout.sizes, provenance=provenance)
         return found.at(self.step)
+
+    def bounded(self, result: Measurement) -> Measurement:
+        """A result as it is held in memory: a slice without its centre where not even a path of the weights is held."""
+        if isinstance(result, Slice) and not self.trajectory.capacity:
+            return result.replaced(centre=None)
+        return result
 
     def halves(self) -> dict[str, Any]:
         """The objectives by name, each on half of its examples."""

@@ -39,6 +39,7 @@ class Slice(Measurement):
         stage: Which of the nested grids this is, from 1.
         stages: How many there will be.
         directions: (directions, P) the directions themselves; not kept in a run's store.
+        centre: (P,) the weights it was taken around; not kept in a run's store.
     """
 
     loss: np.ndarray
@@ -57,6 +58,7 @@ class Slice(Measurement):
     stage: int = 1
     stages: int = 1
     directions: np.ndarray | None = not_stored()
+    centre: np.ndarray | None = not_stored()
 
     def span(self) -> tuple[float, float] | None:
         """Least and greatest finite loss."""

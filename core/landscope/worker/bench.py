@@ -16,12 +16,12 @@ from landscope.batch_norm import batch_norm_layers
 from landscope.curvature import stability_rule
 from landscope.experiments import Experiment
 from landscope.lab import Subject
+from landscope.lab.places import Place, compared
 from landscope.lab.selections import Selection
 from landscope.landscape import point_on_plane, rebuilt_directions
 from landscope.measurements import Measurement, Slice2D
 from landscope.objective import Objective
 from landscope.runs import FrameRef, Run
-from landscope.worker.places import Place, compared
 from landscope.worker.requests import EXAMPLES
 from landscope.worker.weights import kept_steps, kept_weights, load_weights, read_checkpoint
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from landscope import lab
 from landscope.experiments import Experiment
+from landscope.lab.places import marked
 from landscope.measurements import Measurement
 from landscope.runs import Run, RunAppender
 from landscope.runs.commands import Inbox
@@ -158,11 +158,7 @@ class JobQueue:
 
     def _marked(self, request: MeasureRequest, result: Measurement) -> Measurement:
         """The result, which says where it was measured if that is not at the weights of its step."""
-        remark = self._remarks.get(request.job)
-        if remark is None:
-            return result
-        source = result.provenance
-        return result.replaced(provenance=replace(source, method=f"{source.method}, {remark}"))
+        return marked(result, self._remarks[request.job]) if request.job in self._remarks else result
 
     def _said_of(self, request: MeasureRequest) -> dict[str, Any]:
         return {"remark": self._remarks[request.job]} if request.job in self._remarks else {}

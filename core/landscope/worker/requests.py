@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from landscope.lab import chosen
+from landscope.lab.places import Place
 from landscope.lab.selections import Selection
 from landscope.runs import Event
-from landscope.worker.places import Place
 
 __all__ = ["EXAMPLES", "JobPast", "MeasureRequest", "measured", "pasts"]
 

@@ -146,14 +146,6 @@ def test_the_weights_of_a_snapshot_are_measured_too(training):
     assert found.provenance.examples == 20
 
 
-def test_a_place_on_a_plane_is_refused_while_the_training_goes_on(training):
-    training.ask("measure", what="trace", at={"frame": 1, "alpha": 0.0, "beta": 0.0})
-    training.step()
-    training.scope.close()
-    (refused,) = training.run.events("refused")
-    assert "ask for a place on a plane when the run has ended" in refused.text
-
-
 def test_one_class_and_selected_examples_are_measured(tmp_path):
     training = Training(tmp_path, [Probe("embedding", pictured, every=1)], classes=True)
     training.step()

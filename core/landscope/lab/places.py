@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
-from landscope.measurements import Slice2D
+from landscope.measurements import Measurement, Slice2D
 from landscope.measurements.interpolation import drawn_at
 from landscope.objective import Objective
 
-__all__ = ["Place", "compared"]
+__all__ = ["Place", "compared", "marked"]
 
 _ROUNDING = 1e-5  # of losses in single precision, relative
 _DOUBT = 2  # standard errors
@@ -92,3 +92,9 @@ def compared(slice2d: Slice2D, place: Place, objective: Objective, measured: flo
     within = not abs(drawn - measured) > error + _ROUNDING * abs(drawn)
     stated = f" \u00b1 {error:.2g}" if error > 0 else ""
     return f"the plane says {drawn:.4g}{stated}, measured {measured:.4g}{'' if within else ': further apart than that'}"
+
+
+def marked(result: Measurement, remark: str) -> Measurement:
+    """A result that says where it was measured, which is not at the weights of its step."""
+    source = result.provenance
+    return result.replaced(provenance=replace(source, method=f"{source.method}, {remark}"))
