@@ -4,7 +4,7 @@ landscope.compare = (() => {
   const LIVE_MS = 2000,
     REST_MS = 6000;
   const PLANES = ["random", "trajectory", "hessian", "gradient"];
-  const MOST = 6;
+  const MOST = 12;
   const state = { runs: [], step: null, x: "linear", plane: PLANES[0], bands: "yes", first: "0", second: "1" };
   const USUAL = { x: "linear", plane: PLANES[0], bands: "yes", first: "0", second: "1" };
   let data = null, // what the server says of the runs
@@ -20,7 +20,7 @@ landscope.compare = (() => {
     state.step = /^\d{1,15}$/.test(query.get("step") ?? "") ? Number(query.get("step")) : null;
     state.x = among("x", ["linear", "log"]);
     state.plane = among("plane", PLANES);
-    state.bands = among("bands", ["yes", "no"]);
+    state.bands = among("bands", ["yes", "deciles", "no"]);
     const places = state.runs.map((_, index) => String(index));
     state.first = among("first", places);
     state.second = among("second", places);

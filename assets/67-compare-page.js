@@ -2,9 +2,11 @@
 landscope.comparePage = (() => {
   const { compare, find, element, setText, format } = landscope;
   const { state } = compare;
-  const PICTURES = ["curves", "planes", "difference", "densities", "kernels", "embeddings"];
+  const PICTURES = ["curves", "curve_difference", "planes", "difference", "densities", "kernels", "embeddings"];
+  const EXHIBIT = "exhibit/";
   const TAKES = {
     curves: ["x", "bands"],
+    curve_difference: ["x", "first", "second"],
     planes: ["plane"],
     difference: ["plane", "first", "second"],
     densities: ["bands"],
@@ -12,12 +14,13 @@ landscope.comparePage = (() => {
     embeddings: [],
   };
   const TICKS = 1000; // of the slider
-  const panels = new Map(); // name -> { graph, drawn, busy, seen }
+  const panels = new Map(); // name -> { section, graph, drawn, busy, seen }
+  let watcher = null; // of what can be seen
 
   // The table
   const swatch = (run) => {
     const look = landscope.looks[landscope.theme.name()].colours.palette;
-    const grouped = state.bands === "yes" && compare.data().grouped;
+    const grouped = state.bands !== "no" && compare.data().grouped;
     const mark = element("span", { className: run.dash % 6 ? "swatch dashed" : "swatch" });
     mark.style.setProperty("--swatch", look[grouped ? run.groupHue : run.hue]);
     return mark;
@@ -66,11 +69,15 @@ landscope.comparePage = (() => {
             ),
           ]
         : []),
-      row(
-        "what happens",
-        runs.map(({ finding }) => finding || "nothing remarkable"),
-        "compare-finding",
-      ),
+      ...(runs.some(({ finding }) => finding)
+        ? [
+            row(
+              "what happens",
+              runs.map(({ finding }) => finding || "nothing remarkable"),
+              "compare-finding",
+            ),
+          ]
+        : []),
     ];
     if (!settings.length) body.splice(2, 0, row("settings", [...runs].fill("the same")));
     find("#compare-table").replaceChildren(
@@ -92,8 +99,10 @@ landscope.comparePage = (() => {
   };
   const wanted = (name) => {
     const { stamps } = compare.data();
-    const taken = Object.fromEntries(TAKES[name].map((key) => [key, state[key]]));
-    const step = name === "curves" || state.step === null ? {} : { step: state.step };
+    const taken = name.startsWith(EXHIBIT)
+      ? { exhibit: name.slice(EXHIBIT.length) }
+      : Object.fromEntries(TAKES[name].map((key) => [key, state[key]]));
+    const step = name.startsWith("curve") || state.step === null ? {} : { step: state.step };
     return compare.query({ ...taken, ...step, theme: landscope.theme.name(), stamp: stamps[name] });
   };
   const words = ({ missing, notes: said }) => {
@@ -105,13 +114,14 @@ landscope.comparePage = (() => {
   };
   const draw = async (name) => {
     const panel = panels.get(name);
-    if (!panel.seen || panel.busy || !compare.data()?.stamps) return;
+    if (!panel?.seen || panel.busy || !compare.data()?.stamps) return;
     const query = wanted(name);
     if (query === panel.drawn) return;
     panel.busy = true;
     if (!panel.drawn) cover(name, "drawing");
     try {
-      const { figure, config, code, ...said } = await landscope.api.compared(name, query);
+      const what = name.startsWith(EXHIBIT) ? "exhibit" : name;
+      const { figure, config, code, ...said } = await landscope.api.compared(what, query);
       setText(find(`[data-line="${name}"]`), code);
       if (figure === null) {
         Plotly.purge(panel.graph);
@@ -132,13 +142,13 @@ landscope.comparePage = (() => {
       return;
     }
     panel.busy = false;
-    if (name === "curves") cursor();
+    cursor(name);
     draw(name); // what was chosen meanwhile
   };
   // The shown step, in every cell of the curves.
-  const cursor = () => {
-    const { graph, drawn } = panels.get("curves");
-    if (!drawn || !graph._fullLayout || !compare.data()) return;
+  const cursor = (name) => {
+    const { graph, drawn } = panels.get(name);
+    if (!name.startsWith("curve") || !drawn || !graph._fullLayout || !compare.data()) return;
     const step = compare.shownStep(),
       line = { color: landscope.looks[landscope.theme.name()].colours.accent, width: 1 };
     const axes = Object.keys(graph.layout).filter((key) => /^xaxis\d*$/.test(key));
@@ -150,33 +160,73 @@ landscope.comparePage = (() => {
     Plotly.relayout(graph, { shapes });
   };
 
-  // Choices
-  const NAMES = { plane: "Plane", first: "Which landscape", second: "Less which landscape" };
-  const fill = (name, options, value) => {
-    const place = find(`[data-select="${name}"]`);
-    let select = place.firstElementChild;
-    if (!select) {
-      select = element("select", { className: "select", "aria-label": NAMES[name] });
-      select.addEventListener("change", () => compare.set({ [name]: select.value }));
-      place.append(select);
-    }
-    const key = JSON.stringify(options);
-    if (select.dataset.key !== key) {
-      select.dataset.key = key;
-      select.replaceChildren(...options.map(([id, text]) => element("option", { value: id, text })));
-    }
-    select.value = value;
+  // What recipes exhibit: a panel for each, made as the others are.
+  const exhibitPanel = ({ name, title }) => {
+    const key = EXHIBIT + name,
+      heading = `compare-title-${name.replace(/[^\w-]/g, "_")}`;
+    const graph = element("div", { className: "compare-graph", "data-graph": key }),
+      copy = find("#compare-curves [data-action=copy]").cloneNode(true);
+    const section = element("section", { className: "panel", "aria-labelledby": heading, "data-picture": key }, [
+      element("header", {}, [element("h2", { id: heading, text: title })]),
+      element("div", { className: "plot" }, [
+        graph,
+        element("div", { className: "cover", role: "status", text: "loading", "data-cover": `compare-${key}` }),
+      ]),
+      element("p", { className: "words", hidden: "", role: "note", "data-notes": key }),
+      element("div", { className: "code result-code" }, [
+        element("pre", { className: "line", tabindex: "0", "data-line": key }),
+        copy,
+      ]),
+    ]);
+    find("#compare-exhibits").append(section);
+    add(key, section, graph);
   };
-  const bands = ({ grouped }) => {
-    const place = find('[data-select="bands"]');
-    let box = place.firstElementChild;
-    if (!box) {
-      box = element("input", { type: "checkbox", "aria-label": "Band over seeds" });
-      box.addEventListener("change", () => compare.set({ bands: box.checked ? "yes" : "no" }));
-      place.append(box);
-    }
-    box.checked = state.bands === "yes";
-    place.parentElement.hidden = !grouped;
+  let shownExhibits = "";
+  const exhibits = ({ exhibits: shown }) => {
+    const key = JSON.stringify([shown, state.runs]);
+    if (key === shownExhibits) return;
+    shownExhibits = key;
+    [...panels.keys()].filter((name) => name.startsWith(EXHIBIT)).forEach((name) => {
+      const { section, graph } = panels.get(name);
+      watcher.unobserve(section);
+      Plotly.purge(graph);
+      section.remove();
+      panels.delete(name);
+    });
+    shown.forEach(exhibitPanel);
+  };
+  const absent = ({ pictures }) => {
+    const without = PICTURES.filter((name) => !pictures.includes(name));
+    PICTURES.forEach((name) => {
+      panels.get(name).section.hidden = without.includes(name);
+    });
+    const titles = without.map((name) => find(`#compare-title-${name}`).textContent.toLowerCase());
+    const place = find("#compare-absent");
+    place.hidden = !titles.length;
+    setText(place, titles.length ? `In none of these runs: ${titles.join(", ")}.` : "");
+  };
+
+  // Choices
+  const NAMES = { plane: "Plane", first: "Which run", second: "Less which run", bands: "Runs of several seeds" };
+  const fill = (name, options, value) =>
+    document.querySelectorAll(`[data-select="${name}"]`).forEach((place) => {
+      let select = place.firstElementChild;
+      if (!select) {
+        select = element("select", { className: "select", "aria-label": NAMES[name] });
+        select.addEventListener("change", () => compare.set({ [name]: select.value }));
+        place.append(select);
+      }
+      const key = JSON.stringify(options);
+      if (select.dataset.key !== key) {
+        select.dataset.key = key;
+        select.replaceChildren(...options.map(([id, text]) => element("option", { value: id, text })));
+      }
+      select.value = value;
+    });
+  const bands = ({ grouped, deciles }) => {
+    const inner = deciles ? [["deciles", "mean and 10–90 %"]] : [];
+    fill("bands", [["yes", "mean, least to greatest"], ...inner, ["no", "one by one"]], state.bands);
+    find('[data-select="bands"]').parentElement.hidden = !grouped;
   };
   const choices = (data) => {
     const runs = data.runs.map(({ label }, index) => [String(index), label]);
@@ -255,23 +305,31 @@ landscope.comparePage = (() => {
     ["planes", "embeddings"].forEach((name) => {
       find(`[data-graph="${name}"]`).style.height = `${70 + 320 * rows}px`;
     });
-    PICTURES.forEach(draw);
-    cursor();
+    exhibits(data);
+    absent(data);
+    [...panels.keys()].forEach((name) => {
+      draw(name);
+      cursor(name);
+    });
+  };
+  const add = (name, section, graph) => {
+    panels.set(name, { section, graph, drawn: "", busy: false, seen: false });
+    watcher.observe(section);
   };
   const mount = () => {
     // Only what can be seen is drawn.
-    const watcher = new IntersectionObserver(
+    watcher = new IntersectionObserver(
       (entries) =>
         entries.forEach(({ target, isIntersecting }) => {
-          const name = target.id.slice("compare-".length);
+          const name = target.dataset.picture;
+          if (!panels.has(name)) return;
           panels.get(name).seen = isIntersecting;
           if (isIntersecting) draw(name);
         }),
       { root: null, rootMargin: "200px" },
     );
     PICTURES.forEach((name) => {
-      panels.set(name, { graph: find(`[data-graph="${name}"]`), drawn: "", busy: false, seen: false });
-      watcher.observe(find(`#compare-${name}`));
+      add(name, find(`#compare-${name}`), find(`[data-graph="${name}"]`));
     });
     const range = element("input", { type: "range", min: "0", max: String(TICKS), step: "1", "aria-label": "Step" });
     range.addEventListener("input", () => compare.set({ step: toStep(Number(range.value) / TICKS) }));

@@ -31,8 +31,9 @@ class Shown:
 
 PICTURES = (
     Shown("curves", "Curves", "Each run in its own colour and dash pattern; a click in the legend hides one.", True),
+    Shown("curve_difference", "Difference of curves", "One run's curves less another's, at the steps of both.", True),
     Shown("planes", "Loss landscapes", "At the same step, in the same axes, with one scale of colours.", True),
-    Shown("difference", "Difference", "One landscape less another: blue where the first is lower."),
+    Shown("difference", "Difference of landscapes", "One landscape less another: blue where the first is lower."),
     Shown(
         "densities", "Hessian spectra", "Densities of all eigenvalues; dots are the leading ones, thin lines limits."
     ),
@@ -68,7 +69,7 @@ def compare_page() -> Component:
             ),
             html.Section(
                 [
-                    html.H2("Two to six runs side by side"),
+                    html.H2("Two to twelve runs side by side"),
                     html.P("Tick them in the list of runs, then press Compare there."),
                 ],
                 id="compare-empty",
@@ -84,7 +85,9 @@ def compare_page() -> Component:
                         role="region",
                         **{"aria-label": "Runs and the settings in which they differ"},
                     ),
+                    html.Div(id="compare-exhibits", className="compare-exhibits"),
                     *(_panel(shown) for shown in PICTURES),
+                    html.P("", id="compare-absent", className="words compare-wide", role="note", hidden=True),
                 ],
                 id="compare-body",
                 className="compare-body",
@@ -127,7 +130,7 @@ def _panel(shown: Shown) -> Component:
         ],
         id=f"compare-{shown.name}",
         className="panel compare-wide" if shown.wide else "panel",
-        **{"aria-labelledby": heading},
+        **{"aria-labelledby": heading, "data-picture": shown.name},
     )
 
 
@@ -137,7 +140,8 @@ def _select(name: str, label: str) -> Component:
 
 
 _CONTROLS: dict[str, list[Component]] = {
-    "curves": [html.Label([html.Span("band over seeds"), html.Div(**{"data-select": "bands"})], className="inline")],
+    "curves": [_select("bands", "seeds")],
+    "curve_difference": [_select("first", ""), _select("second", "less")],
     "planes": [_select("plane", "plane")],
     "difference": [_select("first", ""), _select("second", "less")],
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import landscope
-from landscope.comparison import MOST, Comparison, Picture, compare
+from landscope.comparison import CURVES, DECILES, MOST, Comparison, Picture, compare
 from landscope.figures import CONFIG
 from landscope.recipes.references import reference, referenced
 from landscope.runs import Run, open_run
@@ -89,10 +89,13 @@ def overview(root: Path, ids: Sequence[str], *, step: int | None, plane: str) ->
         ],
         "settings": [{"name": setting.name, "values": setting.values} for setting in compared.settings],
         "grouped": any(len(members) > 1 for members in compared.groups),
+        "deciles": any(len(members) >= DECILES for members in compared.groups),
         "common": compared.last_common_step,
         "last": max(head.step for head in heads),
         "stops": sorted({frame.step for found in frames for frame in found if frame.name in drawn}),
         "planes": [name for name in PLANES if f"slice/{name}" in names],
+        "pictures": _pictured(compared, names),
+        "exhibits": [{"name": name, "title": title} for name, title in compared.exhibits().items()],
         "stamps": _stamps(compared, [head.seq for head in heads], step, plane),
         "gone": gone,
         "references": [f"{REFERENCE}{name}" for name in referenced() if name in recipes],
@@ -105,8 +108,8 @@ def common_picture(root: Path, ids: Sequence[str], what: str, chosen: Mapping[st
     Args:
         root: The folder of runs.
         ids: Their ids.
-        what: "curves", "planes", "difference", "densities", "kernels" or "embeddings".
-        chosen: What the page has chosen: "theme", "plane", "bands", "x", "first" and "second".
+        what: "curves", "curve_difference", "planes", "difference", "densities", "kernels", "embeddings" or "exhibit".
+        chosen: What the page has chosen: "theme", "plane", "bands", "x", "first", "second" and "exhibit".
         step: The shown step; None for the last that every run has reached.
 
     Raises:
@@ -136,20 +139,28 @@ def _pictures(compared: Comparison, chosen: Mapping[str, str], step: int | None,
         raise ValueError(f"plane must be one of {', '.join(PLANES)}, got {plane!r}")
     bands, logarithmic = chosen.get("bands") != "no", chosen.get("x") == "log"
     first, second = (_place(chosen.get(key, default), compared) for key, default in (("first", "0"), ("second", "1")))
+    exhibit = chosen.get("exhibit", "")
     at = "" if step is None else f"step={step}"
+    deciles, steps = chosen.get("bands") == "deciles", ["logarithmic_steps=True"] if logarithmic else []
     options = {
-        "curves": [*([] if bands else ["bands=False"]), *(["logarithmic_steps=True"] if logarithmic else [])],
+        "curves": [*([] if bands else ["bands=False"]), *(["deciles=True"] if deciles else []), *steps],
+        "curve_difference": [str(first), str(second), *steps],
         "planes": [json.dumps(plane), *filter(None, [at])],
         "difference": [str(first), str(second), json.dumps(plane), *filter(None, [at])],
+        "exhibit": [json.dumps(exhibit), *filter(None, [at])],
     }
     by_group = bands and any(len(members) > 1 for members in compared.groups)
     made: dict[str, Callable[[], Picture]] = {
-        "curves": lambda: compared.curves(bands=None if bands else False, logarithmic_steps=logarithmic),
+        "curves": lambda: compared.curves(
+            bands=None if bands else False, deciles=deciles, logarithmic_steps=logarithmic
+        ),
+        "curve_difference": lambda: compared.curve_difference(first, second, logarithmic_steps=logarithmic),
         "planes": lambda: compared.planes(plane, step),
         "difference": lambda: compared.difference(first, second, plane, step),
         "densities": lambda: compared.densities(step, by_group=by_group),
         "kernels": lambda: compared.kernels(step, by_group=by_group),
         "embeddings": lambda: compared.embeddings(step),
+        "exhibit": lambda: compared.exhibit(exhibit, step),
     }
     if what not in made:
         raise KeyError(f"picture must be one of {', '.join(made)}, got {what!r}")
@@ -178,11 +189,22 @@ def _place(text: str, compared: Comparison) -> int:
     return int(text)
 
 
+def _pictured(compared: Comparison, names: set[str]) -> list[str]:
+    """The pictures that at least one run has something for, given the names of the frames of all."""
+    curves = {name for names in CURVES.values() for name in names}
+    drawn = any(curves.intersection(run.scalar_names()) for run in compared.runs)
+    planes = any(f"slice/{plane}" in names for plane in PLANES)
+    there = {"curves": drawn, "curve_difference": drawn, "planes": planes, "difference": planes}
+    return [what for what, found in (there | {what: name in names for what, name in _FRAMES.items()}).items() if found]
+
+
 def _stamps(compared: Comparison, seqs: Sequence[int], step: int | None, plane: str) -> dict[str, str]:
     """Of every picture, what changes when it has to be drawn anew, and only then."""
     names = {"planes": f"slice/{plane}", "difference": f"slice/{plane}", **_FRAMES}
+    names |= {f"exhibit/{name}": f"exhibit/{name}" for name in compared.exhibits()}
     made_of = {what: [frame and frame.seq for frame in compared.at(name, step)] for what, name in names.items()}
-    return {what: _stamp(compared, parts) for what, parts in ({"curves": list(seqs)} | made_of).items()}
+    curves = {"curves": list(seqs), "curve_difference": list(seqs)}
+    return {what: _stamp(compared, parts) for what, parts in (curves | made_of).items()}
 
 
 def _stamp(compared: Comparison, parts: Sequence[int | None]) -> str:

@@ -1,11 +1,12 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 from dash import html
 
 import landscope as ls
-from landscope.measurements import Provenance, Slice2D
+from landscope.measurements import Chart, Provenance, Slice2D
 from landscope.runs import RunWriter
 from landscope_app.server import create_server
 
@@ -68,6 +69,37 @@ def test_what_the_page_is_told(client, ids):
     ]
     assert (found["common"], found["last"], found["stops"]) == (10, 10, [0, 10])
     assert (found["planes"], found["grouped"], found["gone"]) == (["random"], True, [])
+    assert found["pictures"] == ["curves", "curve_difference", "planes", "difference"]
+    assert (found["exhibits"], found["deciles"]) == ([], False)
+
+
+def test_what_a_study_exhibits_is_a_picture_for_each(client, monkeypatch, root):
+    def chart(slope):
+        x = np.arange(4.0)
+        words = {"title": "t", "summary": "", "x_name": "x", "y_name": "y", "labels": ("a",)}
+        return Chart(provenance=Provenance(method="test"), x={"a": x}, y={"a": slope * x}, **words)
+
+    made = []
+    for slope in (1.0, 2.0):
+        with RunWriter.create(root, name=f"study {slope}", recipe="width") as run:
+            run.event(0, "exhibit", "A line", {"name": "line", "title": "A line"})
+            for step in (0, 5):
+                run.measurement(step, "exhibit/line", chart(slope + step))
+            run.progress(5, 5)
+        made.append(run.id)
+    query = f"runs={','.join(made)}"
+    found = body(client.get(f"/api/v1/compare?{query}"))
+    assert (found["pictures"], found["exhibits"]) == ([], [{"name": "line", "title": "A line"}])
+    early = body(client.get(f"/api/v1/compare?{query}&step=0"))
+    assert found["stamps"]["exhibit/line"] != early["stamps"]["exhibit/line"]
+    monkeypatch.chdir(root.parent)
+    drawn = body(client.get(f"/api/v1/compare/exhibit?{query}&exhibit=line&step=3"))
+    compared = ls.compare(*(root / one for one in made))
+    assert drawn["figure"] == json.loads(compared.exhibit("line", step=3).figure().to_json())
+    assert eval(drawn["code"], {"ls": ls}) == compared.exhibit("line", step=3).figure()  # noqa: S307 - as above
+    assert body(client.get(f"/api/v1/compare/exhibit?{query}&exhibit=nothing"))["figure"] is None
+    for run_id in made:
+        shutil.rmtree(root / run_id)
 
 
 def test_it_is_not_sent_again_while_nothing_changes(client, ids):
@@ -104,10 +136,10 @@ def test_pictures_come_with_their_python(client, ids, monkeypatch, root):
     assert found["config"]["showSendToCloud"] is False
 
 
-@pytest.mark.parametrize("what", ["curves", "difference", "densities", "kernels", "embeddings"])
+@pytest.mark.parametrize("what", ["curves", "curve_difference", "difference", "densities", "kernels", "embeddings"])
 def test_every_picture_answers_also_where_nothing_was_measured(client, ids, what):
     found = body(client.get(f"/api/v1/compare/{what}?runs={','.join(ids)}&stamp=1&bands=no&x=log"))
-    if what in ("curves", "difference"):
+    if what in ("curves", "curve_difference", "difference"):
         assert found["figure"]["data"]
     else:
         assert found["figure"] is None
@@ -130,7 +162,7 @@ def test_an_answer_to_a_stamp_is_for_ever_and_another_is_not(client, ids):
         ("nose?runs={a},{b}", 404, "picture must be one of"),
         ("curves?runs={a}", 404, "two runs at least"),
         ("curves?runs={a},../{b}", 404, "gone are ../"),
-        ("curves?runs=1,2,3,4,5,6,7", 400, "at most 6 runs"),
+        ("curves?runs=1,2,3,4,5,6,7,8,9,a,b,c,d", 400, "at most 12 runs"),
     ],
 )
 def test_what_cannot_be_compared_is_said(client, ids, query, status, words):

@@ -11,7 +11,7 @@ from tests.browser.conftest import until
 
 pytestmark = pytest.mark.browser
 
-PICTURES = ("curves", "planes", "difference", "densities", "kernels", "embeddings")
+PICTURES = ("curves", "curve_difference", "planes", "difference", "densities", "kernels", "embeddings")
 DRAWN = "(() => document.querySelector('[data-graph=%s]').data?.length > 0)()"
 
 
@@ -59,7 +59,7 @@ def test_ticked_runs_are_compared_and_the_address_holds_what_is_shown(
     expect(page.locator("#compare-step")).to_contain_text("step 130 /")
     expect(page.locator("#compare-log")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("[data-select=plane] select")).to_have_value("hessian")
-    expect(page.locator("[data-select=first] select")).to_have_value("1")
+    expect(page.locator("#compare-difference [data-select=first] select")).to_have_value("1")
     page.keyboard.press("ArrowLeft")
     expect(page.locator("#compare-step")).to_contain_text("step 120 /")
     until(page, "location.search.includes('step=120')")
@@ -86,11 +86,11 @@ def test_seeds_are_a_band_and_runs_are_searched_sorted_tagged_and_thrown_away(
     expect(page.locator("#compare-table tr.setting").first).to_have_text("lr0.10.10.2")
     until(page, DRAWN % "curves")
     names = "[...new Set(document.querySelector('[data-graph=curves]').data.map(({ name }) => name))].join('; ')"
-    assert page.evaluate(names) == "run 0, run 1, mean of 2 seeds; run 2"
-    page.get_by_label("Band over seeds").uncheck()
+    assert page.evaluate(names) == "run 0, run 1, mean of 2 seeds (least to greatest); run 2"
+    page.get_by_label("Runs of several seeds").select_option("no")
     until(page, f"{names} === 'run 0; run 1; run 2'")
-    page.locator("#compare-kernels").scroll_into_view_if_needed()
-    expect(page.locator("[data-cover=compare-kernels]")).to_contain_text("ntk was not measured")
+    expect(page.locator("#compare-kernels")).to_be_hidden()
+    expect(page.locator("#compare-absent")).to_contain_text("In none of these runs: loss landscapes")
     go(page, "/?sort=name")
     names = page.locator("#runs-body a")
     expect(names).to_have_text([f"run {number}" for number in range(5)])

@@ -8,13 +8,15 @@ Example:
 """
 
 from landscope.comparison.alignment import Placed, PlaneDifference, minus, placed, unlike_axes
-from landscope.comparison.comparison import CURVES, MOST, Comparison, Picture, compare
-from landscope.comparison.curves import ascending, band, thinned
+from landscope.comparison.comparison import CURVES, DECILES, MOST, Comparison, compare
+from landscope.comparison.curves import ascending, band, less, thinned
+from landscope.comparison.pictures import Picture
 from landscope.comparison.settings import ABSENT, Setting, differences, flattened, labels, seed_groups, text
 
 __all__ = [
     "ABSENT",
     "CURVES",
+    "DECILES",
     "MOST",
     "Comparison",
     "Picture",
@@ -27,6 +29,7 @@ __all__ = [
     "differences",
     "flattened",
     "labels",
+    "less",
     "minus",
     "placed",
     "seed_groups",

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import plotly.graph_objects as go
 
 from landscope.comparison.alignment import Placed, minus, placed, unlike_axes
-from landscope.comparison.curves import Line, ascending, band, thinned
+from landscope.comparison.curves import Line, ascending, band, less, thinned
+from landscope.comparison.pictures import Picture
 from landscope.comparison.settings import Setting, differences, labels, seed_groups
-from landscope.figures import theme
+from landscope.figures import figure
+from landscope.figures.cells import one_scale
 from landscope.figures.comparisons import (
     Curve,
     Pen,
@@ -23,15 +25,19 @@ from landscope.figures.comparisons import (
     kernels_figure,
     planes_figure,
 )
+from landscope.figures.overlays import measured_lines, overlaid_figure, overlayable
 from landscope.figures.reliefs import escaped
 from landscope.figures.scales import number
-from landscope.figures.theme import Theme
-from landscope.measurements import NTK, Measurement, Projection, Slice2D, SpectralDensity
+from landscope.measurements import NTK, Chart, Measurement, Projection, Slice2D, SpectralDensity
 from landscope.runs import FrameRef, Run, open_run
 
-__all__ = ["CURVES", "MOST", "Comparison", "Picture", "compare"]
+__all__ = ["CURVES", "MOST", "Comparison", "compare"]
 
-MOST = 6
+MOST = 12
+"""Runs that are compared: five seeds of two settings, and a reference."""
+
+DECILES = 5
+"""Seeds of which a band of deciles says something; of fewer it goes from the least to the greatest."""
 
 CURVES: dict[str, tuple[str, ...]] = {
     "training loss": ("train/loss",),
@@ -44,35 +50,6 @@ CURVES: dict[str, tuple[str, ...]] = {
 """What is drawn over the steps: the scalar by its name with unit, and what limits it."""
 
 M = TypeVar("M", bound=Measurement)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of several runs, as far as they have what it shows.
-
-    Attributes:
-        missing: Why a run is not in it, by the run's label.
-        notes: What one must know to read it.
-        draw: Its figure in a theme; None where there is nothing to draw.
-    """
-
-    missing: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    draw: Callable[[Theme], go.Figure] | None = None
-
-    def figure(self, *, dark: bool = False) -> go.Figure:
-        """The plotly figure.
-
-        Args:
-            dark: Whether on a dark ground.
-
-        Raises:
-            ValueError: if no run has what it shows, with what is said of each.
-        """
-        if self.draw is None:
-            said = "; ".join([*self.notes, *(f"{label}: {words}" for label, words in self.missing.items())])
-            raise ValueError(f"there is nothing to draw: {said}")
-        return self.draw(theme(dark))
 
 
 class Comparison:
@@ -116,27 +93,57 @@ class Comparison:
         hues = {member: hue for hue, members in enumerate(self.groups) for member in members}
         return {label: Pen(hues[at] if by_group else at, at) for at, label in enumerate(self.labels)}
 
-    def curves(self, *, bands: bool | None = None, logarithmic_steps: bool = False) -> Picture:
+    def curves(self, *, bands: bool | None = None, deciles: bool = False, logarithmic_steps: bool = False) -> Picture:
         """Losses, accuracies, sharpness with its limit and the norm of the weights, over the steps.
 
         Args:
             bands: Draw runs that differ by their seed alone as their mean, with a band from the least to the greatest;
                 None for wherever there are such runs.
+            deciles: Let the band of five seeds or more go from the first decile to the ninth.
             logarithmic_steps: Whether the axis of the steps is logarithmic.
         """
         grouped = any(len(members) > 1 for members in self.groups) if bands is None else bands
         cells, gaps = {}, []
         for title, names in CURVES.items():
-            curves = [curve for name in names for curve in self._curves(name, limit=name != names[0], bands=grouped)]
+            curves = [curve for name in names for curve in self._curves(name, name != names[0], grouped, deciles)]
             if curves:
                 cells[title] = curves
                 without = [label for label in self.labels if not any(label in self._within(c) for c in curves)]
                 gaps += [f"{title}: not measured in {', '.join(without)}"] if without else []
         if not cells:
             return Picture(missing=dict.fromkeys(self.labels, "no such curve was recorded"))
+        banded = any(curve.band is not None for curves in cells.values() for curve in curves)
+        said = (
+            "a line through a band is the mean of the seeds; where one was not measured it is linear between its steps"
+        )
         return Picture(
-            notes=tuple(gaps),
+            notes=(*([said] if banded else []), *gaps),
             draw=lambda colours: curves_figure(cells, colours, logarithmic_steps=logarithmic_steps),
+        )
+
+    def curve_difference(self, first: int = 0, second: int = 1, *, logarithmic_steps: bool = False) -> Picture:
+        """One run's curves less another's, at the steps of both within what both cover, linear between measurements.
+
+        Args:
+            first: Position of the run that is taken from.
+            second: Position of the run that is taken off.
+            logarithmic_steps: Whether the axis of the steps is logarithmic.
+
+        Raises:
+            IndexError: if there is no such run.
+        """
+        label = f"{self.labels[first]} − {self.labels[second]}"
+        pen = self.pens()[self.labels[first]]
+        cells = {}
+        for title, (name, *_) in CURVES.items():
+            one, other = (_line(self.runs[at], name) for at in (first, second))
+            difference = None if one is None or other is None else less(one, other)
+            if difference is not None:
+                cells[title.partition(" and its")[0]] = [Curve(label, pen, *thinned(*difference))]
+        if not cells:
+            return Picture(notes=("the two have no curve at steps in common",))
+        return Picture(
+            draw=lambda colours: curves_figure(cells, colours, logarithmic_steps=logarithmic_steps, signed=True)
         )
 
     def planes(self, plane: str = "random", step: int | None = None) -> Picture:
@@ -239,6 +246,38 @@ class Comparison:
         shown = {label: one.projection for label, one in laid.items()}
         return Picture(missing, draw=lambda colours: embeddings_figure(shown, told, colours, colour=colour))
 
+    def exhibits(self) -> dict[str, str]:
+        """What recipes exhibit in two runs at least: title by name, in the order in which the first run shows them."""
+        shown = [{event.data["name"]: event.text for event in run.events("exhibit") if event.data} for run in self.runs]
+        titles = {name: title for titles in reversed(shown) for name, title in titles.items()}
+        order = dict.fromkeys(name for names in shown for name in names)
+        return {name: titles[name] for name in order if sum(name in names for names in shown) > 1}
+
+    def exhibit(self, name: str, step: int | None = None) -> Picture:
+        """What recipes exhibit under a name: lines over one another where they are few, the rest side by side.
+
+        Args:
+            name: The exhibit, as in `exhibits`.
+            step: The newest at or before it; None for the last that every run has reached.
+        """
+        found, missing = self._found(f"exhibit/{name}", step, Measurement)
+        if not found:
+            return Picture(missing)
+        pens = self.pens()
+        charts = {label: shown for label, shown in found.items() if isinstance(shown, Chart)}
+        if len(charts) == len(found) and overlayable(charts):
+            return Picture(missing, _steps(found), lambda colours: overlaid_figure(charts, pens, colours))
+        titles, among = [f"<b>{escaped(label)}</b>" for label in found], measured_lines(charts)
+
+        def drawn(shown: Measurement, dark: bool) -> go.Figure:
+            return figure(shown, dark=dark, **({"among": among} if isinstance(shown, Chart) else {}))
+
+        return Picture(
+            missing,
+            _steps(found),
+            lambda colours: one_scale([drawn(one, colours.name == "dark") for one in found.values()], titles, colours),
+        )
+
     def at(self, name: str, step: int | None = None) -> tuple[FrameRef | None, ...]:
         """The newest stored measurement of a name in each run, at or before a step; None where there is none.
 
@@ -259,17 +298,18 @@ class Comparison:
             if isinstance(measured, kind):
                 found[label] = measured
             else:
-                later = run.frames(name)
-                missing[label] = f"first measured at step {later[0].step:,}" if later else f"{name} was not measured"
+                later, why = run.frames(name), "kept of the reference" if run.manifest.reference else "measured"
+                missing[label] = f"first measured at step {later[0].step:,}" if later else f"{name} was not {why}"
         return found, missing
 
-    def _curves(self, name: str, *, limit: bool, bands: bool) -> list[Curve]:
+    def _curves(self, name: str, limit: bool, bands: bool, deciles: bool) -> list[Curve]:
         pens, groups = self.pens(by_group=bands), self.groups if bands else tuple((at,) for at in range(len(self.runs)))
         lines = {at: line for at, run in enumerate(self.runs) if (line := _line(run, name)) is not None}
         drawn = []
         for members in groups:
             known = [at for at in members if at in lines]
-            common = band([lines[at] for at in known]) if len(known) > 1 else None
+            inner = deciles and len(members) >= DECILES
+            common = band([lines[at] for at in known], deciles=inner) if len(known) > 1 else None
             if common is None:
                 drawn += [
                     Curve(self.labels[at], pens[self.labels[at]], *thinned(*lines[at]), limit=limit) for at in known
@@ -280,19 +320,20 @@ class Comparison:
             place = steps.searchsorted(kept)
             pen = replace(pens[self.labels[members[0]]], dash=self.groups.index(members))
             edges = None if limit else (low[place], high[place])
-            drawn.append(Curve(self._group_label(members), pen, kept, mean[place], edges, limit))
+            drawn.append(Curve(self._group_label(members, inner), pen, kept, mean[place], edges, limit))
         return drawn
 
-    def _group_label(self, members: tuple[int, ...]) -> str:
+    def _group_label(self, members: tuple[int, ...], deciles: bool) -> str:
         """What a group of runs is called: by its names, or by the settings that tell it from others of its name."""
+        edges = "10–90 %" if deciles else "least to greatest"
         names = dict.fromkeys(self.runs[at].manifest.name for at in members)
         name = self._group_names[self.groups.index(members)] if len(names) == 1 else ", ".join(names)
-        return f"{name}, mean of {len(members)} seeds"
+        return f"{name}, mean of {len(members)} seeds ({edges})"
 
     def _within(self, curve: Curve) -> tuple[str, ...]:
         """The labels of the runs that a curve is of."""
         for members in self.groups:
-            if len(members) > 1 and curve.label == self._group_label(members):
+            if len(members) > 1 and curve.label in (self._group_label(members, inner) for inner in (True, False)):
                 return tuple(self.labels[at] for at in members)
         return (curve.label,)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from landscope.measurements.seeds import at_common_steps
 
-__all__ = ["ascending", "band", "thinned"]
+__all__ = ["ascending", "band", "less", "thinned"]
 
 Array = NDArray[np.float64]
 Line = tuple[NDArray[np.int64], Array]
@@ -43,9 +43,26 @@ def thinned(steps: NDArray[np.int64], values: Array, most: int = MOST) -> Line:
     return steps[kept], values[kept]
 
 
-def band(curves: Sequence[Line]) -> tuple[NDArray[np.int64], Array, Array, Array] | None:
-    """Steps, mean, least and greatest value of several runs, at their common steps; None where they have none."""
+def band(curves: Sequence[Line], *, deciles: bool = False) -> tuple[NDArray[np.int64], Array, Array, Array] | None:
+    """Steps, mean, lower and upper edge of several runs, at their common steps; None where they have none.
+
+    Args:
+        curves: Steps and values of each run.
+        deciles: Whether the edges are the first and ninth deciles of the runs, linear between ranks, in place of the
+            least and the greatest value.
+    """
     if not all(len(steps) for steps, _ in curves):
         return None
     steps, values = at_common_steps(curves)
-    return (steps, values.mean(axis=0), values.min(axis=0), values.max(axis=0)) if len(steps) else None
+    if not len(steps):
+        return None
+    low, high = np.quantile(values, (0.1, 0.9), axis=0) if deciles else (values.min(axis=0), values.max(axis=0))
+    return steps, values.mean(axis=0), low, high
+
+
+def less(first: Line, second: Line) -> Line | None:
+    """One curve less another at their common steps, linear between their own; None where they have none."""
+    if not (len(first[0]) and len(second[0])):
+        return None
+    steps, (one, other) = at_common_steps([first, second])
+    return (steps, one - other) if len(steps) else None

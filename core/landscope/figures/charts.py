@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,28 +13,25 @@ from landscope.figures.scales import log_axis, number
 from landscope.figures.theme import ABOVE, SIGNED, Theme, blend, template
 from landscope.measurements import Chart, Matrix
 
-__all__ = ["chart_figure", "matrix_figure"]
+__all__ = ["band_trace", "chart_axes", "chart_figure", "matrix_figure"]
 
 _MODES = {"lines": "lines", "points": "markers", "both": "lines+markers"}
 
 
-def chart_figure(chart: Chart, colours: Theme) -> go.Figure:
+def chart_figure(chart: Chart, colours: Theme, *, among: Sequence[str] = ()) -> go.Figure:
     """Each line in a colour of its own, a theory's dashed and in the colour of small print.
 
     Args:
         chart: The lines.
         colours: The theme.
+        among: Labels of the lines of all charts beside it, so that a label has one colour in all of them.
     """
-    measured = [label for label in chart.labels if label not in chart.expected]
+    measured = list(dict.fromkeys([*among, *(label for label in chart.labels if label not in chart.expected)]))
     hues = {label: colours.palette[index % len(colours.palette)] for index, label in enumerate(measured)}
     figure = go.Figure(
         layout={
             "template": template(colours),
-            "xaxis": {"title": {"text": chart.x_name}, **(_logarithmic(chart.x) if chart.x_log else {})},
-            "yaxis": {
-                "title": {"text": chart.y_name},
-                **(_logarithmic(chart.y, chart.low, chart.high) if chart.y_log else {}),
-            },
+            **chart_axes([chart]),
             "legend": ABOVE,
             "showlegend": len(chart.labels) > 1,
         }
@@ -43,7 +40,7 @@ def chart_figure(chart: Chart, colours: Theme) -> go.Figure:
     hues |= dict.fromkeys(chart.expected, colours.muted)
     for label in filter(chart.low.__contains__, chart.labels):  # below all lines
         fill = blend(hues[label], colours.surface, 0.22)
-        figure.add_scatter(**_band(label, chart.x[label], chart.low[label], chart.high[label], fill))
+        figure.add_scatter(**band_trace(label, chart.x[label], chart.low[label], chart.high[label], fill))
     for index, label in enumerate(chart.labels):
         x, hue = chart.x[label], hues[label]
         figure.add_scatter(
@@ -58,6 +55,17 @@ def chart_figure(chart: Chart, colours: Theme) -> go.Figure:
     return figure
 
 
+def chart_axes(charts: Sequence[Chart]) -> dict[str, Any]:
+    """The axes of charts that have the same ones, wide enough for all."""
+    one = charts[0]
+    across = [chart.x for chart in charts]
+    upwards = [lines for chart in charts for lines in (chart.y, chart.low, chart.high)]
+    return {
+        "xaxis": {"title": {"text": one.x_name}, **(_logarithmic(*across) if one.x_log else {})},
+        "yaxis": {"title": {"text": one.y_name}, **(_logarithmic(*upwards) if one.y_log else {})},
+    }
+
+
 def _logarithmic(*lines: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """A logarithmic axis for what is positive of all lines."""
     values = np.concatenate([np.ravel(line) for group in lines for line in group.values()])
@@ -65,7 +73,7 @@ def _logarithmic(*lines: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return log_axis(float(positive.min()), float(positive.max())) if len(positive) else {"type": "log"}
 
 
-def _band(label: str, x: np.ndarray, low: np.ndarray, high: np.ndarray, fill: str) -> dict[str, Any]:
+def band_trace(label: str, x: np.ndarray, low: np.ndarray, high: np.ndarray, fill: str) -> dict[str, Any]:
     """The area between two lines, where both are known."""
     known = np.isfinite(low) & np.isfinite(high)
     return {

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from landscope.figures.cells import beside
 from landscope.figures.reliefs import escaped, quantities_of
 from landscope.figures.scales import log_axis, number, signed_log, signed_log_ticks
 from landscope.figures.scatter import embedding_figure
@@ -21,7 +22,6 @@ from landscope.measurements import NTK, Projection, Slice2D, SpectralDensity
 __all__ = [
     "Curve",
     "Pen",
-    "beside",
     "curves_figure",
     "densities_figure",
     "difference_figure",
@@ -33,8 +33,6 @@ __all__ = [
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 FLOOR = 1e-5
 """Of the largest density: what is below is drawn there."""
-_COLUMNS = 4  # more cells than that stand in rows of three
-_ACROSS, _UP = 0.07, 0.16  # between cells, of the whole
 _FINE = 32  # intervals drawn along each axis of a plane, which is a small picture here
 _WIDE = 20.0  # a positive quantity that spans such a factor has a logarithmic axis
 
@@ -82,7 +80,7 @@ class Curve:
 
 
 def curves_figure(
-    cells: Mapping[str, Sequence[Curve]], colours: Theme, *, logarithmic_steps: bool = False
+    cells: Mapping[str, Sequence[Curve]], colours: Theme, *, logarithmic_steps: bool = False, signed: bool = False
 ) -> go.Figure:
     """A cell for each quantity, in two columns; one legend for all, in which a click hides a run everywhere.
 
@@ -90,13 +88,14 @@ def curves_figure(
         cells: The curves by the quantity's name, with its unit.
         colours: The theme.
         logarithmic_steps: Whether the axis of the steps is logarithmic, without step 0.
+        signed: Whether they are differences, with a line at zero; they stand in three columns.
     """
-    drawn = [_curves(name, curves, colours, logarithmic_steps) for name, curves in cells.items()]
+    drawn = [_curves(name, curves, colours, logarithmic_steps, signed) for name, curves in cells.items()]
     last = max([2.0, *(float(curve.steps[-1]) for curves in cells.values() for curve in curves if len(curve.steps))])
     axis = (
         {"type": "log", "dtick": 1, "range": [0, float(np.log10(last))]} if logarithmic_steps else {"range": [0, last]}
     )
-    figure = beside(drawn, [""] * len(drawn), colours, columns=2).update_xaxes(axis)
+    figure = beside(drawn, [""] * len(drawn), colours, columns=3 if signed else 2).update_xaxes(axis)
     seen: set[str] = set()
     for trace in figure.data:
         named = trace.legendgroup not in seen and trace.line.width > 1
@@ -309,69 +308,25 @@ def embeddings_figure(
     return figure
 
 
-def beside(
-    figures: Sequence[go.Figure],
-    titles: Sequence[str],
-    colours: Theme,
-    *,
-    columns: int | None = None,
-    rise: float = _UP,
-) -> go.Figure:
-    """Figures with a pair of axes each as the cells of one, row by row.
-
-    Args:
-        figures: What is drawn in each cell.
-        titles: Above each cell; may be empty.
-        colours: The theme.
-        columns: Cells in a row; None for up to four, and three where there are more.
-        rise: Between rows, as a share of the height: for axes and titles.
-    """
-    across = columns or (len(figures) if len(figures) <= _COLUMNS else _COLUMNS - 1)
-    up = max(1, -(-len(figures) // across))
-    layout: dict[str, Any] = {"template": template(colours), "showlegend": False, "margin": {"t": 64}}
-    notes: list[dict[str, Any]] = []
-    traces = []
-    for index, (drawn, title) in enumerate(zip(figures, titles, strict=True)):
-        row, column = divmod(index, across)
-        tail = "" if index == 0 else str(index + 1)
-        domains = _part(column, across, _ACROSS), _part(up - 1 - row, up, rise)
-        for letter, other, domain in zip("xy", "yx", domains, strict=True):
-            axis = drawn.layout[f"{letter}axis"].to_plotly_json()
-            if "scaleanchor" in axis:
-                axis["scaleanchor"] = f"{axis['scaleanchor'][0]}{tail}"
-            layout[f"{letter}axis{tail}"] = {**axis, "domain": domain, "anchor": f"{other}{tail}"}
-        for trace in drawn.data:
-            traces.append(trace.update(xaxis=f"x{tail}", yaxis=f"y{tail}"))
-        for note in drawn.layout.annotations:
-            if note.xref in (None, "x"):  # those about the whole figure have no room here
-                notes.append({**note.to_plotly_json(), "xref": f"x{tail}", "yref": f"y{tail}"})
-        place = {"xref": f"x{tail} domain", "yref": f"y{tail} domain", "x": 0, "y": 1}
-        place |= {"xanchor": "left", "yanchor": "bottom", "showarrow": False, "align": "left", "yshift": 4}
-        if title:
-            notes.append({**place, "text": title, "font": {"size": 11}})
-    return go.Figure(traces, {**layout, "annotations": notes})
-
-
-def _part(index: int, count: int, gap: float) -> list[float]:
-    share = (1 - gap * (count - 1)) / count
-    start = index * (share + gap)
-    return [start, min(start + share, 1.0)]
-
-
 def _told(label: str, measured: Slice2D | Projection) -> str:
     step = measured.provenance.step
     return f"<b>{escaped(label)}</b>" + ("" if step is None else f"<br>step {step:,}")
 
 
-def _curves(name: str, curves: Sequence[Curve], colours: Theme, logarithmic_steps: bool) -> go.Figure:
+def _curves(name: str, curves: Sequence[Curve], colours: Theme, logarithmic_steps: bool, signed: bool) -> go.Figure:
     values = np.concatenate([np.empty(0), *(curve.values for curve in curves)])
     finite = values[np.isfinite(values)]
     share = name.endswith("(share)")
-    wide = bool(finite.size) and not share and finite.min() > 0 and finite.max() > _WIDE * finite.min()
+    wide = bool(finite.size) and not (share or signed) and finite.min() > 0 and finite.max() > _WIDE * finite.min()
     figure = go.Figure(
         layout={
             "xaxis": {"title": {"text": "training (steps)"}},
-            "yaxis": {"title": {"text": name}, **(log_axis(float(finite.min()), float(finite.max())) if wide else {})},
+            "yaxis": {
+                "title": {"text": name},
+                **(log_axis(float(finite.min()), float(finite.max())) if wide else {}),
+                **({"zeroline": True, "zerolinecolor": colours.muted, "zerolinewidth": 1.5} if signed else {}),
+                **({"rangemode": "tozero"} if signed else {}),
+            },
         }
     )
     for curve in curves:

@@ -81,6 +81,9 @@ def record(root, name, lr, seed, *, height=1.0, steps=(0, 10, 20), full=True):
 KERNEL = {"gram_kind": "trace", "outputs": 2, "effective_rank": 2.0}
 
 
+SEEDS = [*((0.1, seed) for seed in range(5)), (0.2, 0), (0.2, 1)]
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     made = tmp_path_factory.mktemp("compared")
@@ -104,7 +107,7 @@ def test_what_differs(compared):
 
 def test_how_many_and_which_runs(root):
     folder, ids = root
-    with pytest.raises(ValueError, match="from 2 to 6 runs are compared, got 1"):
+    with pytest.raises(ValueError, match="from 2 to 12 runs are compared, got 1"):
         ls.compare(ids[0], root=folder)
     with pytest.raises(ValueError, match=f"more than once there is {ids[0]}"):
         ls.compare(ids[0], ids[1], ids[0], root=folder)
@@ -134,7 +137,7 @@ def test_runs_have_the_same_colour_in_every_picture_and_a_dash_besides(compared)
 def test_seeds_are_one_line_with_a_band(compared):
     figure = compared.curves().figure()
     filled, line, *others = traces(figure, yaxis="y")
-    assert line.name == "digits, lr 0.1, mean of 2 seeds"
+    assert line.name == "digits, lr 0.1, mean of 2 seeds (least to greatest)"
     np.testing.assert_allclose(line.y, [2.0, 3.0, 4.0])  # of 1 + 0.1 t and 3 + 0.1 t
     assert filled.fill == "toself"
     np.testing.assert_allclose(filled.y, [3.0, 4.0, 5.0, 3.0, 2.0, 1.0])
@@ -142,9 +145,36 @@ def test_seeds_are_one_line_with_a_band(compared):
     assert sum(bool(one.showlegend) for one in figure.data) == 3
 
 
+def test_deciles_of_five_seeds_and_of_fewer_the_whole_range(tmp_path):
+    ids = [record(tmp_path, "digits", lr, seed, height=float(seed), full=False) for lr, seed in SEEDS]
+    compared = ls.compare(*ids, root=tmp_path)
+    assert [len(members) for members in compared.groups] == [5, 2]
+    figure = compared.curves(deciles=True).figure()
+    filled, line, other, other_line = traces(figure, yaxis="y")
+    assert line.name.endswith("mean of 5 seeds (10–90 %)")
+    assert other_line.name.endswith("mean of 2 seeds (least to greatest)")
+    np.testing.assert_allclose(filled.y[:3], [3.6, 4.6, 5.6])  # of seeds 0 to 4, linear
+    np.testing.assert_allclose(filled.y[:2:-1], [0.4, 1.4, 2.4])
+    np.testing.assert_allclose(other.y[:3], [1.0, 3.0, 5.0])
+
+
+def test_one_run_s_curves_less_another_s_have_a_line_at_zero(compared):
+    figure = compared.curve_difference(1, 0).figure()
+    loss, sharpness, weights = figure.data
+    np.testing.assert_allclose(loss.y, 2.0)  # 3 + 0.1 t less 1 + 0.1 t
+    np.testing.assert_allclose(sharpness.y, 1.0)
+    np.testing.assert_allclose(weights.y, 0.0)
+    assert loss.name == "digits, lr 0.1, seed 1 − digits, lr 0.1, seed 0"
+    assert all(axis.zeroline and axis.type is None for axis in (figure.layout.yaxis, figure.layout.yaxis2))
+    assert compared.curve_difference(0, 3).figure().data[0].x.tolist() == [0, 10]
+    with pytest.raises(IndexError):
+        compared.curve_difference(0, 9)
+
+
 def test_what_was_not_measured_is_said(compared):
     assert compared.planes().missing == {"bare": "slice/random was not measured"}
-    assert len(compared.curves().notes) == 0
+    assert compared.curves(bands=False).notes == ()
+    assert [note[:25] for note in compared.curves().notes] == ["a line through a band is "]
     empty = compared.planes("gradient")
     with pytest.raises(ValueError, match=r"nothing to draw: .*bare: slice/gradient was not measured"):
         empty.figure()

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landscope.comparison import ascending, band, thinned
+from landscope.comparison import ascending, band, less, thinned
 
 
 def test_a_resumed_training_has_its_newest_values():
@@ -45,3 +45,23 @@ def test_band_is_from_the_least_to_the_greatest_at_common_steps():
     np.testing.assert_allclose(mean, [1.75, 2.5, 3.25])
     assert band([lines[0], (np.array([30]), np.array([1.0]))]) is None
     assert band([lines[0], (np.array([], dtype=int), np.array([]))]) is None
+
+
+def test_deciles_leave_out_the_outermost_seeds():
+    steps = np.arange(3)
+    lines = [(steps, np.full(3, value)) for value in (100.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, -50.0)]
+    _, mean, low, high = band(lines, deciles=True)
+    np.testing.assert_allclose(low, 0.0)  # of eleven values the second and the tenth
+    np.testing.assert_allclose(high, 8.0)
+    np.testing.assert_allclose(mean, 86 / 11)
+
+
+def test_one_curve_less_another_at_the_steps_of_both():
+    first = np.array([0, 10, 20]), np.array([0.0, 1, 2])
+    second = np.array([5, 15, 40]), np.array([3.0, 5, 0])
+    steps, values = less(first, second)
+    assert steps.tolist() == [5, 10, 15, 20]
+    np.testing.assert_allclose(values, [0.5 - 3, 1 - 4, 1.5 - 5, 2 - 4])
+    np.testing.assert_allclose(less(second, first)[1], -values)
+    assert less(first, (np.array([30]), np.array([1.0]))) is None
+    assert less(first, (np.array([], dtype=int), np.array([]))) is None
