@@ -24,7 +24,7 @@ from landscope.runs import Run
 
 __all__ = ["FULL", "Config", "build", "digits", "judge", "picture", "small_cnn", "squared_error", "train"]
 
-_SHARPNESS = 8.0  # weight of the probe this recipe is about: enough to see the sharpness oscillate
+_SHARPNESS = 10.0  # weight of the probe this recipe is about: enough to see the sharpness oscillate
 
 
 @dataclass(frozen=True)
