@@ -53,7 +53,7 @@ landscope.exhibits = (() => {
     find(".panels").append(section);
     painter.add(id, graph, () => draw(entry));
     again.addEventListener("click", () => rerun(entry));
-    new ResizeObserver(() => entry.drawn && Plotly.Plots.resize(graph)).observe(graph);
+    new ResizeObserver(() => entry.drawn && graph.offsetParent && Plotly.Plots.resize(graph)).observe(graph);
     return entry;
   };
   const clear = () => {
