@@ -28,10 +28,14 @@ help: ## List these commands
 demo: $(VENV)/.runtime ## Train a recipe and open its live page (NAME=digits chooses one)
 	$(VENV)/bin/landscope demo $(NAME)
 
-test: setup lint types contracts ## Set up everything, then check and test everything
-	$(PY) -m pytest $(SPREAD) -m "not browser"
-	$(PY) -m pytest tests/browser $(SPREAD) -m "not alone"
-	$(PY) -m pytest tests/browser -m alone
+# Types take one processor for most of a minute. Meanwhile another checks the rest, and compiles what tests import.
+test: setup ## Set up everything, then check and test everything
+	@$(MAKE) --no-print-directory types & types=$$!; \
+	$(MAKE) --no-print-directory lint contracts; others=$$?; \
+	$(PY) -m pytest --collect-only -qq >/dev/null; \
+	wait $$types && exit $$others
+	$(PY) -m pytest $(SPREAD) -m "not alone"
+	$(PY) -m pytest -m alone
 
 setup: $(VENV)/.dev chrome ## Install Landscope, its development tools and a browser for the tests
 

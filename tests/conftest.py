@@ -1,9 +1,13 @@
-"""Files that take long come first, so that in the end no process is left alone with one while the others wait."""
+"""What holds for every test: its order, its random numbers, and the threads of the programs that it starts."""
 
 import os
 import signal
+import sys
 
 import pytest
+
+# As many tests run at a time as there are processors: threads of one would only wait for those of the others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # UMAP is compiled at its first call, for a minute in all: less well, it takes less long.
 os.environ.setdefault("NUMBA_OPT", "1")
@@ -12,16 +16,32 @@ os.environ.setdefault("NUMBA_OPT", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = (
-    "packaging/test_wheel.py",
     "recipes/test_recipes.py",
+    "packaging/test_wheel.py",
     "embedding/test_finished_runs.py",
     "app/test_cli.py",
     "live/test_watch.py",
+    "live/test_processes.py",
+    "browser/test_live.py",
+    "browser/test_page.py",
+    "browser/test_recipes.py",
+    "browser/test_views.py",
+    "browser/test_gates.py",
+    "browser/test_landscape.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that in the end no process is left alone with one while the others wait."""
+
     def turn(item: pytest.Item) -> int:
         return next((place for place, file in enumerate(LONG) if item.path.as_posix().endswith(file)), len(LONG))
 
     items.sort(key=turn)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Random numbers that a test draws without a seed of its own do not depend on the tests before it."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)

@@ -158,6 +158,27 @@ def visit(chromium: Browser, context: BrowserContext) -> Iterator[Callable[..., 
         own.close()
 
 
+@pytest.fixture(scope="module")
+def revisit(context: BrowserContext) -> Iterator[Callable[[str], tuple[Page, Watcher]]]:
+    """Goes on within a page of the same server where a test of this file left one, as loading another takes seconds."""
+    pages: dict[str, tuple[Page, Watcher]] = {}
+
+    def start(url: str) -> tuple[Page, Watcher]:
+        server = "/".join(url.split("/")[:3])
+        if server not in pages:
+            pages[server] = opened(context, url)
+            return pages[server]
+        page, watcher = pages[server]
+        watcher.errors.clear()
+        page.keyboard.press("Escape")
+        page.evaluate("(path) => landscope.view.go(path)", url.removeprefix(server) or "/")
+        return page, watcher
+
+    yield start
+    for page, _ in pages.values():
+        page.close()
+
+
 @pytest.fixture(scope="session")
 def listing(recorded: Path, serve: Callable[..., str]) -> str:
     """The address of the list of finished runs."""

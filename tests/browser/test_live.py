@@ -50,8 +50,8 @@ def test_page_keeps_up_and_obeys(training: str, visit: Callable) -> None:
     assert watcher.errors == []
 
 
-def test_choosing_a_step_holds_it_while_the_run_goes_on(training: str, visit: Callable) -> None:
-    page, _ = visit(f"{training}?step=0")
+def test_choosing_a_step_holds_it_while_the_run_goes_on(training: str, revisit: Callable) -> None:
+    page, _ = revisit(f"{training}?step=0")
     filled(page)
     expect(page.locator("#shown-step")).to_contain_text("step 0 ")
     before = page.evaluate("landscope.run.lastStep()")
@@ -93,8 +93,8 @@ def test_commands_are_refused_read_only(trainer: Trainer, serve: Callable, visit
     expect(page.locator("#status")).to_have_text("live")
 
 
-def test_columns_are_added_under_a_zoom_while_data_streams(training: str, visit: Callable) -> None:
-    page, watcher = visit(f"{training}?spectrum=waterfall&sharpness=taylor")
+def test_columns_are_added_under_a_zoom_while_data_streams(training: str, revisit: Callable) -> None:
+    page, watcher = revisit(f"{training}?spectrum=waterfall&sharpness=taylor")
     drawn = "document.querySelector('#graph-spectrum .js-plotly-plot')"
     until(page, f"{drawn}.data[0]?.type === 'heatmap' && {drawn}.data[0].z[0].every((value) => value !== null)")
     page.evaluate(f"Plotly.relayout({drawn}, {{'yaxis.range[0]': 1, 'yaxis.range[1]': 4}})")
@@ -107,8 +107,8 @@ def test_columns_are_added_under_a_zoom_while_data_streams(training: str, visit:
     assert watcher.errors == []
 
 
-def test_zoom_stays_while_data_streams_until_a_double_click(training: str, visit: Callable) -> None:
-    page, watcher = visit(training)
+def test_zoom_stays_while_data_streams_until_a_double_click(training: str, revisit: Callable) -> None:
+    page, watcher = revisit(training)
     filled(page)
     until(page, "landscope.run.lastStep() > 60")
     drawn = "document.querySelector('#graph-curves .js-plotly-plot')"

@@ -65,8 +65,8 @@ def test_nothing_scrolls_at_1440_by_900_and_nothing_overflows_at_1024(still: tup
     page.set_viewport_size(VIEWPORT)
 
 
-def test_scrubbing_moves_every_panel_and_the_address(latest: str, visit: Callable) -> None:
-    page, watcher = visit(latest)
+def test_scrubbing_moves_every_panel_and_the_address(latest: str, revisit: Callable) -> None:
+    page, watcher = revisit(latest)
     filled(page)
     box = page.locator("#track").bounding_box()
     assert box is not None
@@ -86,8 +86,8 @@ def test_scrubbing_moves_every_panel_and_the_address(latest: str, visit: Callabl
     assert watcher.errors == []
 
 
-def test_scales_hold_still_while_the_step_changes(latest: str, visit: Callable) -> None:
-    page, _ = visit(f"{latest}?step=1000&plane=random")
+def test_scales_hold_still_while_the_step_changes(latest: str, revisit: Callable) -> None:
+    page, _ = revisit(f"{latest}?step=1000&plane=random")
     filled(page)
     ranges = """() => ['landscape', 'spectrum', 'embedding', 'curves'].map((name) => {
         const { _fullLayout: layout, data: [first] } = document.querySelector(`#graph-${name} .js-plotly-plot`);
@@ -104,8 +104,8 @@ def test_scales_hold_still_while_the_step_changes(latest: str, visit: Callable) 
     )
 
 
-def test_keys(latest: str, visit: Callable) -> None:
-    page, watcher = visit(latest)
+def test_keys(latest: str, revisit: Callable) -> None:
+    page, watcher = revisit(latest)
     filled(page)
     shown = page.locator("#shown-step")
     page.keyboard.press("ArrowLeft")
@@ -157,8 +157,8 @@ def test_theme_goes_there_and_back_and_is_remembered(latest: str, visit: Callabl
     assert watcher.errors == []
 
 
-def test_hostile_run_name_is_text_everywhere(listing: str, visit: Callable) -> None:
-    page, watcher = visit(listing)
+def test_hostile_run_name_is_text_everywhere(listing: str, revisit: Callable) -> None:
+    page, watcher = revisit(listing)
     link = page.locator("#runs-body a", has_text=HOSTILE)
     expect(link).to_be_visible()
     link.click()
@@ -223,7 +223,7 @@ def test_no_runs_says_how_to_make_one(tmp_path: Path, serve: Callable, visit: Ca
     assert watcher.errors == []
 
 
-def test_unknown_run_is_said(listing: str, visit: Callable) -> None:
-    page, _ = visit(f"{listing}/run/nowhere")
+def test_unknown_run_is_said(listing: str, revisit: Callable) -> None:
+    page, _ = revisit(f"{listing}/run/nowhere")
     expect(page.locator("#finding")).to_contain_text("There is no run called nowhere here.")
     expect(page.locator('[data-cover="landscape"]')).to_have_text("nothing to show")

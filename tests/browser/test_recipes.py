@@ -49,8 +49,8 @@ def gallery(tmp_path_factory: pytest.TempPathFactory, serve: Callable[..., str])
     return serve(root)
 
 
-def test_exhibits_are_panels_in_their_order_and_follow_the_step(gallery: str, visit: Callable[..., Any]) -> None:
-    page, watcher = visit(f"{gallery}/run/latest")
+def test_exhibits_are_panels_in_their_order_and_follow_the_step(gallery: str, revisit: Callable[..., Any]) -> None:
+    page, watcher = revisit(f"{gallery}/run/latest")
     panels = page.locator(".panel.exhibit")
     expect(panels).to_have_count(2)
     expect(panels.locator("h2")).to_have_text(["The first", "The second"])
@@ -82,8 +82,8 @@ def test_exhibits_are_panels_in_their_order_and_follow_the_step(gallery: str, vi
     assert watcher.errors == []
 
 
-def test_a_dragged_box_is_run_again(gallery: str, visit: Callable[..., Any]) -> None:
-    page, _ = visit(f"{gallery}/run/latest")
+def test_a_dragged_box_is_run_again(gallery: str, revisit: Callable[..., Any]) -> None:
+    page, _ = revisit(f"{gallery}/run/latest")
     until(page, "document.querySelector('#exhibit-zeta .graph').calcdata")
     button = page.locator("#exhibit-zeta").get_by_role("button", name="Run this box")
     expect(button).to_be_hidden()
@@ -98,14 +98,15 @@ def test_a_dragged_box_is_run_again(gallery: str, visit: Callable[..., Any]) -> 
     page.route("**/api/v1/recipes/digits", lambda route: (asked.append(route.request.post_data_json), route.abort()))
     button.click()
     expect(page.locator("#refusal")).to_contain_text("Not done")
+    page.unroute_all()
     settings = asked[0]["settings"]
     assert settings["lr"] == pytest.approx(0.75, abs=0.1)  # of steps 0 to 3 on the horizontal axis
     assert settings["overhead"] == pytest.approx(2.25, abs=0.1)
     assert settings["seed"] < settings["steps"]
 
 
-def test_the_claim_stands_above_with_its_verdict(gallery: str, visit: Callable[..., Any]) -> None:
-    page, _ = visit(f"{gallery}/run/latest")
+def test_the_claim_stands_above_with_its_verdict(gallery: str, revisit: Callable[..., Any]) -> None:
+    page, _ = revisit(f"{gallery}/run/latest")
     claims = page.locator("#claim")
     expect(claims.locator("summary")).to_contain_text(CATALOGUE["digits"].claim)
     expect(claims.locator("summary .outcome")).to_have_text("partly")
@@ -113,8 +114,8 @@ def test_the_claim_stands_above_with_its_verdict(gallery: str, visit: Callable[.
     expect(claims.locator("li .outcome").first).to_be_visible()
 
 
-def test_the_gallery_has_every_recipe_and_starts_one(gallery: str, visit: Callable[..., Any]) -> None:
-    page, watcher = visit(gallery)
+def test_the_gallery_has_every_recipe_and_starts_one(gallery: str, revisit: Callable[..., Any]) -> None:
+    page, watcher = revisit(gallery)
     page.get_by_role("link", name="Recipes").click()
     expect(page.locator(".card h2")).to_have_text(list(CATALOGUE))
     card = page.locator('[data-recipe="digits"]')

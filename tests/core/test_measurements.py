@@ -125,7 +125,7 @@ def test_every_kind_is_exported():
 
 @pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.kind)
 def test_round_trip(cls):
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=10, deadline=None)
     @given(measurement=of(cls))
     def check(measurement):
         found = Measurement.from_bytes(measurement.to_bytes())

@@ -12,11 +12,15 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email import message_from_bytes
 from http import HTTPStatus
+from importlib.metadata import Distribution, distribution
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 pytestmark = [
     pytest.mark.packaging,
@@ -53,16 +57,45 @@ def wheel(distributions) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory) -> Path:
-    """The scripts' folder of a new virtual environment with the wheel and the dependencies it names, and no more."""
+    """The scripts' folder of a new virtual environment with the wheel and the dependencies it names, and no more.
+
+    `make setup` has fetched these already: they are linked from there, and pip finds nothing missing.
+    """
     venv = tmp_path_factory.mktemp("environment") / "venv"
-    outside = clean_environment()
-    subprocess.run(["make", "torch", f"VENV={venv}", f"PYTHON={sys.executable}"], cwd=ROOT, env=outside, check=True)
-    install = ["-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
-    subprocess.run(
-        [venv / "bin" / "python", *install, "-c", ROOT / "constraints.txt", wheel],
-        cwd=venv.parent, env=outside, check=True,
-    )  # fmt: skip
+    python, outside = venv / "bin" / "python", clean_environment()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], env=outside, check=True)
+    (packages,) = venv.glob("lib/python*/site-packages")
+    for found in needed(required(wheel)):
+        for path in found.files or []:
+            link = packages / path.parts[0]
+            if path.parts[0] not in ("..", "__pycache__") and not link.exists():
+                link.symlink_to(found.locate_file(path.parts[0]))
+    pip = [sys.executable, "-m", "pip", "--python", python, "--quiet", "--disable-pip-version-check"]
+    install = ["install", "--no-index", "--no-compile", "-c", ROOT / "constraints.txt", wheel]
+    subprocess.run([*pip, *install], cwd=venv.parent, env=outside, check=True)
+    subprocess.run([*pip, "check"], cwd=venv.parent, env=outside, check=True)
     return venv / "bin"
+
+
+def required(wheel: Path) -> list[str]:
+    """What a wheel's metadata say that it requires."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return message_from_bytes(archive.read(name)).get_all("Requires-Dist") or []
+
+
+def needed(requirements: list[str]) -> list[Distribution]:
+    """The distributions of our environment that meet requirements, and what they require in turn."""
+    met: dict[tuple[str, frozenset[str]], Distribution] = {}
+    asked = [(one, "") for one in requirements]
+    while asked:
+        text, extra = asked.pop()
+        one = Requirement(text)
+        key = canonicalize_name(one.name), frozenset(one.extras)
+        if key not in met and (one.marker is None or one.marker.evaluate({"extra": extra})):
+            met[key] = distribution(one.name)
+            asked += [(text, extra) for text in met[key].requires or [] for extra in ("", *one.extras)]
+    return list(met.values())
 
 
 def clean_environment() -> dict[str, str]:

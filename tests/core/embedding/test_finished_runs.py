@@ -18,7 +18,7 @@ def objective():
     return Objective(model, cross_entropy, (x, torch.arange(3).repeat_interleave(30)))
 
 
-def test_frames_stay_near_each_other_and_still_where_nothing_moved(objective):
+def test_frames_stay_near_each_other_and_still_where_nothing_moved(objective, umap_interpreted):
     start, direction = objective.theta(), torch.randn_like(objective.theta())
     thetas = [start, start, start + 0.03 * direction]
     state = torch.get_rng_state()

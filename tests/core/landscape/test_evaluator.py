@@ -423,7 +423,7 @@ model = nn.Sequential(nn.Linear(4, 8192), nn.ReLU(), nn.Linear(8192, 2))
 objective = Objective(model, nn.CrossEntropyLoss(), (torch.randn(128, 4), torch.randint(0, 2, (128,))))
 slice2d(objective, points=2, memory=2**22)  # loads libraries
 before = peak()
-for points in (5, 21):
+for points in (5, 13):
     slice2d(objective, points=points, memory=2**22)
     print(peak() - before)
 """

@@ -19,12 +19,12 @@ from tests.core.live.test_jobs import Training
 class Sliced(Training):
     """A training that lays planes when it is asked to."""
 
-    def __init__(self, folder, *layers, classes=False):
+    def __init__(self, folder, *layers):
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(3, 8), *layers, nn.Tanh(), nn.Linear(8, 2))
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
-        self.data = torch.randn(40, 3), torch.arange(40) % 2 if classes else torch.randn(40, 2)
-        self.loss = nn.CrossEntropyLoss() if classes else nn.MSELoss()
+        self.data = torch.randn(40, 3), torch.randn(40, 2)
+        self.loss = nn.MSELoss()
         wanted = ("slice/random", "slice/hessian")
         probes = [replace(probe, every="asked") for probe in default_probes() if probe.name in wanted]
         self.scope = watch(self.model, self.loss, self.data, optimizer=self.optimizer, probes=probes, runs=folder)
@@ -92,23 +92,6 @@ def test_a_place_on_the_newest_random_plane_is_measured_while_training_goes_on(s
     assert last.data["remark"].startswith("at alpha 0.5, beta -0.25 of the random plane of step 1: the plane says")
     assert last.data["remark"].endswith(f"measured {loss:.4g}")
     assert last.data["remark"] in found.provenance.method
-
-
-def test_one_class_is_measured_at_a_place_too(tmp_path):
-    sliced = Sliced(tmp_path, classes=True)
-    there = sliced.weights()
-    frame, _ = sliced.plane("slice/random")
-    sliced.step()
-    job = sliced.at(frame, 0.5, -0.25, parameters={"budget": 200}, **{"class": 1})
-    (*_, last) = sliced.until("done", "failed")
-    sliced.scope.close()
-    watched = sliced.scope._watched
-    first, second = random_directions(watched.focus, 2, seed=0, theta=there)
-    objective, theta = watched.train.of_class(1), there + 0.5 * first - 0.25 * second
-    found = sliced.run.measurement(f"lab/{job}/trace")
-    assert found.value == pytest.approx(curvature.trace(objective, budget=200, theta=theta).value, rel=1e-4)
-    assert last.data["examples"] == "class 1 of the training data, 20 examples"
-    assert last.data["remark"].endswith(f"the plane shows another loss, measured {objective.value(theta):.4g}")
 
 
 @pytest.mark.parametrize("asked_for", [False, True])
