@@ -9,6 +9,7 @@ landscope.asked = (() => {
     POINTS = [3, 7]; // powers of two, plus one: the grids with the most coarser ones in them
   const WIDTH = 320, // pixels, of the open list
     REST_MS = 250;
+  const buttons = new Map(); // job -> its row among those that were measured
   let form = null,
     price = { key: "", gradients: null, wrong: "" },
     asking = null,
@@ -49,7 +50,7 @@ landscope.asked = (() => {
   };
   const unitOf = (on) => {
     if (on.plane === "trajectory") return "× the path";
-    return landscope.drawers.landscape.unitOf(on);
+    return on.normalisation === "none" ? "in weight space" : landscope.drawers.landscape.unitOf(on);
   };
   const radius = (on) => Number((middle(on) * 10 ** (Number(form.radius.value) / TICKS)).toPrecision(2));
   const points = () => 2 ** Number(form.points.value) + 1;
@@ -120,32 +121,34 @@ landscope.asked = (() => {
     const cost = price.wrong || (price.gradients === null ? "" : `, ${landscope.lab.takes(price.gradients)}`);
     return `${failed}The ${on.plane} plane, ${where(on)}${cost}.`;
   };
-  const list = () => {
-    const known = all(),
-      key = JSON.stringify([run.data.id, known, view.state.plane, shownJob()]);
-    if (form.list.dataset.key === key) return;
-    form.list.dataset.key = key;
-    form.heading.hidden = !known.length;
-    form.list.replaceChildren(
-      ...known.reverse().map((number) => {
-        const { step: steps, seq } = run.data.frames.get(frameOf(number));
-        const found = landscope.frames.get(seq.at(-1)),
-          told = found ? `${found.plane}, ${found.loss.shape.join(" × ")}` : `job ${number}`;
-        if (!found) landscope.frames.load(seq.at(-1)).then(forget, () => {});
-        const button = element("button", {
-          type: "button",
-          className: "button",
-          text: `${told}, step ${format.whole(steps.at(-1))}`,
-          "aria-pressed": String(view.state.plane === "asked" && shownJob() === number),
-        });
-        button.addEventListener("click", () => view.set({ plane: "asked", asked: String(number) }));
-        return element("li", {}, [button]);
-      }),
-    );
+  // A button for each, the newest first; those that stay keep the focus.
+  const buttonOf = (number) => {
+    const button = element("button", { type: "button", className: "button" });
+    button.addEventListener("click", () => view.set({ plane: "asked", asked: String(number) }));
+    return { item: element("li", {}, [button]), button };
   };
-  const forget = () => {
-    form.list.dataset.key = "";
-    show();
+  const list = () => {
+    const known = all();
+    if (form.list.dataset.run !== run.data.id) {
+      form.list.dataset.run = run.data.id;
+      form.list.replaceChildren();
+      buttons.clear();
+    }
+    form.heading.hidden = !known.length;
+    known.forEach((number) => {
+      if (!buttons.has(number)) {
+        buttons.set(number, buttonOf(number));
+        form.list.prepend(buttons.get(number).item);
+      }
+      const { step: steps, seq } = run.data.frames.get(frameOf(number)),
+        { button } = buttons.get(number),
+        found = landscope.frames.get(seq.at(-1));
+      if (!found) landscope.frames.load(seq.at(-1)).then(show, () => {});
+      const told = found ? `${found.plane}, ${found.loss.shape.join(" × ")}` : button.dataset.told || `job ${number}`;
+      button.dataset.told = told;
+      setText(button, `${told}, step ${format.whole(steps.at(-1))}`);
+      button.setAttribute("aria-pressed", String(view.state.plane === "asked" && shownJob() === number));
+    });
   };
   const show = () => {
     if (!form || view.state.run === null) return;
@@ -217,7 +220,7 @@ landscope.asked = (() => {
       left = element("span", { className: "words" }),
       end = element("button", { type: "button", className: "button", text: "Cancel" });
     end.addEventListener("click", cancel);
-    const progress = element("div", { className: "job" }, [bar, element("div", { className: "row" }, [left, end])]);
+    const progress = element("div", { className: "underway" }, [bar, element("div", { className: "row" }, [left, end])]);
     const start = element("button", { type: "button", className: "button", text: "Measure" });
     start.dataset.action = "measure-plane";
     const heading = element("h3", { text: "Measured on demand" }),

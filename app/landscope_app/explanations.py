@@ -72,6 +72,11 @@ EXPLANATIONS = {
                 "of colours. All go through the weights, each at its own newest step; a unit is another length on "
                 "each, so that colours can be compared, and widths cannot.",
             ),
+            (
+                "asked",
+                "One of these planes, measured on demand with another radius or resolution: the flask beside the "
+                "choices asks for it. It stays with the run, on the run's scale of colours, which it may widen.",
+            ),
         ),
     ),
     "curves": Explanation(
