@@ -28,9 +28,8 @@ landscope.verdict = (() => {
   const beside = ({ id, recipe }) => {
     const path = `/compare?runs=${encodeURIComponent(id)},reference:${recipe}`;
     const words = "Compare with the reference";
-    return element("p", { className: "beside" }, [
-      element("a", { text: words, href: path, "data-route": path, title: "This recipe's run as it was recorded once" }),
-    ]);
+    const title = "Beside this recipe's run as it was recorded once";
+    return element("a", { text: words, href: path, "data-route": path, title, className: "beside" });
   };
   const show = () => {
     const place = find("#claim"),
@@ -47,9 +46,10 @@ landscope.verdict = (() => {
     const summary = element("summary", {}, [
       element("span", { className: "claimed", text: recipe.claim }),
       element("span", { className: "paper", text: recipe.paper }),
+      ...(recipe.reference ? [beside(manifest)] : []),
       ...(event?.data?.outcome ? [pill(event.data.outcome)] : []),
     ]);
-    place.replaceChildren(summary, body(event), ...(recipe.reference ? [beside(manifest)] : []));
+    place.replaceChildren(summary, body(event));
     if (another) place.open = Boolean(manifest.panels?.study);
   };
   const mount = (known) => {

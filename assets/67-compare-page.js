@@ -306,6 +306,7 @@ landscope.comparePage = (() => {
       find(`[data-graph="${name}"]`).style.height = `${70 + 320 * rows}px`;
     });
     exhibits(data);
+    find("#compare-exhibits").dataset.runs = data.runs.length > 3 ? "many" : data.runs.length > 2 ? "three" : "two";
     absent(data);
     [...panels.keys()].forEach((name) => {
       draw(name);

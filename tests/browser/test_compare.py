@@ -91,6 +91,11 @@ def test_seeds_are_a_band_and_runs_are_searched_sorted_tagged_and_thrown_away(
     until(page, f"{names} === 'run 0; run 1; run 2'")
     expect(page.locator("#compare-kernels")).to_be_hidden()
     expect(page.locator("#compare-absent")).to_contain_text("In none of these runs: loss landscapes")
+    go(page, f"/compare?runs={ids[0]},reference:digits")
+    heads = page.locator("#compare-table thead th")
+    expect(heads).to_have_text(["run 0", "digits, reference"])
+    expect(heads.locator("a")).to_have_count(1)  # a reference has no page
+    expect(page.locator("#compare-table tbody td").nth(1)).to_have_text("recorded reference")
     go(page, "/?sort=name")
     names = page.locator("#runs-body a")
     expect(names).to_have_text([f"run {number}" for number in range(5)])

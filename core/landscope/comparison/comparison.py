@@ -44,7 +44,7 @@ CURVES: dict[str, tuple[str, ...]] = {
     "test loss": ("test/loss",),
     "training accuracy (share)": ("train/accuracy",),
     "test accuracy (share)": ("test/accuracy",),
-    "sharpness and its limit (dotted)": ("sharpness/lambda_max", "sharpness/threshold"),
+    "sharpness (limit dotted)": ("sharpness/lambda_max", "sharpness/threshold"),
     "weights ‖θ‖": ("norm/weights",),
 }
 """What is drawn over the steps: the scalar by its name with unit, and what limits it."""
@@ -139,7 +139,7 @@ class Comparison:
             one, other = (_line(self.runs[at], name) for at in (first, second))
             difference = None if one is None or other is None else less(one, other)
             if difference is not None:
-                cells[title.partition(" and its")[0]] = [Curve(label, pen, *thinned(*difference))]
+                cells[title.partition(" (limit")[0]] = [Curve(label, pen, *thinned(*difference))]
         if not cells:
             return Picture(notes=("the two have no curve at steps in common",))
         return Picture(

@@ -50,17 +50,20 @@ def seed_groups(configs: Sequence[Mapping[str, Any]]) -> tuple[tuple[int, ...], 
 
 
 def labels(names: Sequence[str], ids: Sequence[str], settings: Sequence[Setting]) -> tuple[str, ...]:
-    """A name for each run that no other one has: its own, with settings that tell it apart where needed, or its id.
+    """A name for each run that no other one has: its own, with settings that tell runs of that name apart, or its id.
 
     Args:
         names: What the runs are called.
         ids: Their ids, all different.
         settings: In which they differ.
     """
-    told = _telling([setting for setting in settings if ABSENT not in setting.values] or settings)
+    alike = [position for position, name in enumerate(names) if names.count(name) > 1]
+    among = [Setting(setting.name, tuple(setting.values[at] for at in alike)) for setting in settings]
+    among = [setting for setting in among if len(set(setting.values)) > 1]
+    told = _telling([setting for setting in among if ABSENT not in setting.values] or among)
     made = []
     for position, name in enumerate(names):
-        words = [] if names.count(name) == 1 else [f"{setting.name} {setting.values[position]}" for setting in told]
+        words = [f"{one.name} {one.values[alike.index(position)]}" for one in told] if position in alike else []
         made.append(", ".join([name, *words]))
     return tuple(label if made.count(label) == 1 else f"{label} ({ids[at]})" for at, label in enumerate(made))
 

@@ -119,12 +119,14 @@ def _share_ranges(figures: Sequence[go.Figure]) -> None:
 
 
 def _name_once(figures: Sequence[go.Figure]) -> None:
-    """Leaves the name of a vertical axis to the first cell of a row, where all have one and the same."""
+    """Leaves name and labels of a vertical axis to the first cell of a row, where all have the same."""
     across = _across(len(figures))
     titles = {drawn.layout.yaxis.title.text for drawn in figures}
+    ranges = {drawn.layout.yaxis.range for drawn in figures}
     for index, drawn in enumerate(figures):
         if index % across and len(titles) == 1:
             drawn.layout.yaxis.title.text = None
+            drawn.layout.yaxis.showticklabels = None if len(ranges) > 1 or None in ranges else False
 
 
 def _share_values(figures: Sequence[go.Figure], key: str) -> None:

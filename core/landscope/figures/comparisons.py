@@ -92,9 +92,7 @@ def curves_figure(
     """
     drawn = [_curves(name, curves, colours, logarithmic_steps, signed) for name, curves in cells.items()]
     last = max([2.0, *(float(curve.steps[-1]) for curves in cells.values() for curve in curves if len(curve.steps))])
-    axis = (
-        {"type": "log", "dtick": 1, "range": [0, float(np.log10(last))]} if logarithmic_steps else {"range": [0, last]}
-    )
+    axis = log_axis(1.0, last) | {"range": [0, float(np.log10(last))]} if logarithmic_steps else {"range": [0, last]}
     figure = beside(drawn, [""] * len(drawn), colours, columns=3 if signed else 2).update_xaxes(axis)
     seen: set[str] = set()
     for trace in figure.data:
@@ -264,17 +262,20 @@ def kernels_figure(kernels: Mapping[str, NTK], pens: Mapping[str, Pen], colours:
         pens: How each is drawn.
         colours: The theme.
     """
+    drawn = {label: kernel.eigenvalues[kernel.eigenvalues > 0] for label, kernel in kernels.items()}
+    every = np.concatenate([np.empty(0), *drawn.values()])
+    up = log_axis(float(every.min()), float(every.max())) if len(every) else {"type": "log"}
+    ranks = max([2, *map(len, drawn.values())])
     figure = go.Figure(
         layout={
             "template": template(colours),
-            "xaxis": {"title": {"text": "rank"}, "type": "log", "dtick": 1},
-            "yaxis": {"title": {"text": "kernel eigenvalue (output² / parameter²)"}, "type": "log", "dtick": 1},
+            "xaxis": {"title": {"text": "rank"}, **log_axis(1.0, float(ranks))},
+            "yaxis": {"title": {"text": "kernel eigenvalue (output² / parameter²)"}, **up},
             "showlegend": True,
             "legend": ABOVE,
         }
     )
-    for label, kernel in kernels.items():
-        positive = kernel.eigenvalues[kernel.eigenvalues > 0]
+    for label, positive in drawn.items():
         figure.add_scatter(
             x=np.arange(1, len(positive) + 1),
             y=positive,

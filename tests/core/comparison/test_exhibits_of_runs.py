@@ -75,6 +75,7 @@ def test_many_lines_stand_side_by_side_in_the_same_axes_and_colours(compared):
     assert drawn.layout.yaxis.range[0] <= 0
     assert drawn.layout.yaxis.range[1] >= 500
     assert (drawn.layout.yaxis.title.text, drawn.layout.yaxis2.title.text) == ("loss", None)
+    assert (drawn.layout.yaxis.showticklabels, drawn.layout.yaxis2.showticklabels) == (None, False)
     assert [trace.name for trace in drawn.data if trace.showlegend] == [f"width {width}" for width in range(6)]
 
 

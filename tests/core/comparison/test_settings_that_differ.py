@@ -52,7 +52,8 @@ def test_runs_that_differ_by_their_seed_alone_are_a_group():
         (("a", "b"), (DIGITS, DIGITS), ("a", "b")),
         (("a", "a"), (DIGITS, changed(seed=1)), ("a, seed 0", "a, seed 1")),
         (("a", "a"), (DIGITS, DIGITS), ("a (id0)", "a (id1)")),
-        (("a", "a", "b"), (DIGITS, DIGITS, changed(lr=1.0)), ("a, lr 0.1 (id0)", "a, lr 0.1 (id1)", "b")),
+        (("a", "a", "b"), (DIGITS, DIGITS, changed(lr=1.0)), ("a (id0)", "a (id1)", "b")),
+        (("a", "a", "b"), (DIGITS, changed(seed=1), changed(lr=1.0)), ("a, seed 0", "a, seed 1", "b")),
         (
             ("a",) * 4,
             (DIGITS, changed(lr=1.0, steps=7), changed(lr=1.0, steps=7, seed=1), changed(lr=1.0, steps=7, seed=2)),
