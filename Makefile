@@ -9,8 +9,9 @@ NAME   ?=
 TORCH  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 PYTHON ?= python3 python3.13 python3.12 python3.11 python3.14 python
 
-# Over all cores, files in the order of tests/conftest.py: the long ones first
-SPREAD := -n auto --dist loadfile --no-loadscope-reorder
+# Over all cores and one process more, as tests wait for pages, children and clocks; files in the order of
+# tests/conftest.py: the long ones first
+SPREAD := -n $(shell expr `getconf _NPROCESSORS_ONLN` + 1) --dist loadfile --no-loadscope-reorder
 
 CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -35,7 +36,7 @@ test: setup ## Set up everything, then check and test everything
 	$(PY) -m pytest --collect-only -qq >/dev/null; \
 	wait $$types && exit $$others
 	$(PY) -m pytest $(SPREAD) -m "not alone"
-	$(PY) -m pytest -m alone
+	$(PY) -m pytest tests/browser -m alone
 
 setup: $(VENV)/.dev chrome ## Install Landscope, its development tools and a browser for the tests
 
