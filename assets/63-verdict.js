@@ -25,11 +25,11 @@ landscope.verdict = (() => {
     return element("ul", { className: "claims" }, rows);
   };
   // To the run as it was recorded once, beside this one.
-  const beside = ({ id, recipe }) => {
-    const path = `/compare?runs=${encodeURIComponent(id)},reference:${recipe}`;
-    const words = "Compare with the reference";
-    const title = "Beside this recipe's run as it was recorded once";
-    return element("a", { text: words, href: path, "data-route": path, title, className: "beside" });
+  const lead = (recipe, manifest) => {
+    const link = find("#claim-reference");
+    link.hidden = !recipe?.reference;
+    if (recipe?.reference)
+      link.setAttribute("href", `/compare?runs=${encodeURIComponent(manifest.id)},reference:${manifest.recipe}`);
   };
   const show = () => {
     const place = find("#claim"),
@@ -42,11 +42,11 @@ landscope.verdict = (() => {
     const another = !drawn.startsWith(JSON.stringify([run.data.id, manifest?.recipe]).slice(0, -1));
     drawn = key;
     place.hidden = !recipe;
+    lead(recipe, manifest);
     if (!recipe) return;
     const summary = element("summary", {}, [
       element("span", { className: "claimed", text: recipe.claim }),
       element("span", { className: "paper", text: recipe.paper }),
-      ...(recipe.reference ? [beside(manifest)] : []),
       ...(event?.data?.outcome ? [pill(event.data.outcome)] : []),
     ]);
     place.replaceChildren(summary, body(event));

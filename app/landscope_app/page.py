@@ -142,7 +142,21 @@ def page_layout(*, read_only: bool = False) -> Component:
                         [
                             html.H1("Run", className="unseen"),
                             finding_line(),
-                            html.Details(id="claim", className="claim", hidden=True),
+                            html.Div(
+                                [
+                                    html.Details(id="claim", className="claim", hidden=True),
+                                    html.A(
+                                        "Compare with the reference",
+                                        id="claim-reference",
+                                        href="/",
+                                        hidden=True,
+                                        className="beside",
+                                        title="Beside this recipe's run as it was recorded once",
+                                        **{"data-route": "/"},
+                                    ),
+                                ],
+                                className="claim-row",
+                            ),
                             html.Div(sections, className="panels"),
                             result_section(),
                             lesson_card(),

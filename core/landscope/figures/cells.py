@@ -15,6 +15,7 @@ __all__ = ["beside", "one_scale"]
 
 _COLUMNS = 4  # more cells than that stand in rows of three
 _ACROSS, _UP = 0.07, 0.16  # between cells, of the whole
+_LONG = 28  # letters of an axis' name, which two small cells beside each other have no room for
 _AXIS = re.compile(r"([xy])axis(\d*)")
 _REFERENCE = re.compile(r"([xy])(\d*)( domain)?")
 _LINKS = ("anchor", "overlaying", "matches", "scaleanchor")
@@ -119,11 +120,14 @@ def _share_ranges(figures: Sequence[go.Figure]) -> None:
 
 
 def _name_once(figures: Sequence[go.Figure]) -> None:
-    """Leaves name and labels of a vertical axis to the first cell of a row, where all have the same."""
+    """Leaves name and labels of a vertical axis, and long names of a horizontal one, to the first cell of a row."""
     across = _across(len(figures))
     titles = {drawn.layout.yaxis.title.text for drawn in figures}
+    names = {drawn.layout.xaxis.title.text for drawn in figures}
     ranges = {drawn.layout.yaxis.range for drawn in figures}
     for index, drawn in enumerate(figures):
+        if index % across and len(names) == 1 and len(drawn.layout.xaxis.title.text or "") > _LONG:
+            drawn.layout.xaxis.title.text = None
         if index % across and len(titles) == 1:
             drawn.layout.yaxis.title.text = None
             drawn.layout.yaxis.showticklabels = None if len(ranges) > 1 or None in ranges else False
