@@ -15,19 +15,45 @@ os.environ.setdefault("NUMBA_OPT", "1")
 # A shell's background job ignores SIGINT, and hands that on to the programs that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Browsers between what needs none, so that few run at a time
 LONG = (
     "recipes/test_recipes.py",
     "packaging/test_wheel.py",
+    "browser/test_live.py",
     "embedding/test_finished_runs.py",
     "app/test_cli.py",
     "live/test_watch.py",
-    "live/test_processes.py",
-    "browser/test_live.py",
     "browser/test_page.py",
+    "live/test_processes.py",
+    "live/test_control.py",
+    "live/test_background.py",
+    "core/test_measurements.py",
     "browser/test_recipes.py",
+    "landscape/test_evaluator.py",
+    "curvature/test_density.py",
+    "landscape/test_points_file.py",
     "browser/test_views.py",
+    "tests/test_examples.py",
+    "tests/test_readme.py",
+    "live/test_transformers.py",
     "browser/test_gates.py",
+    "population/test_population.py",
+    "core/test_isolation.py",
+    "app/test_workers.py",
     "browser/test_landscape.py",
+    "core/test_hessian_products.py",
+    "curvature/test_operators.py",
+    "live/test_schedule.py",
+    "browser/test_compare.py",
+    "live/test_jobs.py",
+    "curvature/test_measures.py",
+    "browser/test_steering.py",
+    "landscape/test_trainability.py",
+    "landscape/test_first_layers.py",
+    "browser/test_points.py",
+    "live/test_lightning.py",
+    "live/test_loops.py",
+    "browser/test_export.py",
 )
 
 
