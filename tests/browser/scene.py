@@ -13,6 +13,7 @@ __all__ = ["Turn", "settled_eye", "turn_scene"]
 
 EYE = "() => document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene._scene.getCamera().eye"
 MOVES = 10
+STILL = 3  # readings that are the same: on a busy machine a frame may be later than one
 SHOWN = "() => document.querySelector('[data-provenance=landscape]').textContent"
 
 
@@ -28,10 +29,12 @@ def settled_eye(page: Page) -> dict[str, float]:
     """Where the camera is at rest: a browser hands the last moves of a drag on with its next frames."""
     until(page, "Boolean(document.querySelector('#graph-landscape .js-plotly-plot')._fullLayout.scene?._scene)")
     before: dict[str, float] = page.evaluate(EYE)
+    still = 0
     for _ in range(50):
         page.wait_for_timeout(200)
         now = page.evaluate(EYE)
-        if now == before:
+        still = still + 1 if now == before else 0
+        if still == STILL:
             return before
         before = now
     raise AssertionError(f"the camera did not come to rest within 10 s; it is at {before}")

@@ -125,24 +125,28 @@ def judge(run: Run) -> list[Claim]:
     later = steps >= steps[above[0]]
     ratios = sharpness[later] / limit
     within = float(np.mean((ratios > 0.8) & (ratios < 1.3)))
-    at, losses = run.scalars("train/loss")
-    losses = losses[at >= steps[above[0]]]
+    hovers = claim(
+        "It then hovers at 2/lr, within a fifth below and a third above.",
+        f"{within:.0%} of {len(ratios)} values, median {np.median(ratios):.2f} of 2/lr",
+        holds=within >= 0.9,
+        partly=within >= 0.5,
+    )
+    return [rose, hovers, _falls(run, int(steps[above[0]]))]
+
+
+def _falls(run: Run, since: int) -> Claim:
+    said = "There the loss falls over many steps, but not at each."
+    steps, losses = run.scalars("train/loss")
+    losses = losses[steps >= since]
+    if len(losses) < 2:
+        return claim(said, "it was measured too rarely after that", holds=False)
     ups, fall = float(np.mean(np.diff(losses) > 0)), float(losses[-1] / losses[0])
-    return [
-        rose,
-        claim(
-            "It then hovers at 2/lr, within a fifth below and a third above.",
-            f"{within:.0%} of {len(ratios)} values, median {np.median(ratios):.2f} of 2/lr",
-            holds=within >= 0.9,
-            partly=within >= 0.5,
-        ),
-        claim(
-            "There the loss falls over many steps, but not at each.",
-            f"to {fall:.2f} of what it was there; up in {ups:.0%} of the intervals between its measurements",
-            holds=fall < 0.7 and ups > 0,
-            partly=fall < 1,
-        ),
-    ]
+    return claim(
+        said,
+        f"to {fall:.2f} of what it was there; up in {ups:.0%} of the intervals between its measurements",
+        holds=fall < 0.7 and ups > 0,
+        partly=fall < 1,
+    )
 
 
 def _probes() -> list[Probe]:
