@@ -13,17 +13,24 @@ landscope.kin = (() => {
     landscope.controls.state.branches.forEach(({ data }) => found.set(data.run, data.step));
     return [...found];
   };
+  const lead = (link, id) => ["href", "data-route"].forEach((name) => link.setAttribute(name, view.addressOf(id)));
   const link = (id) => {
-    const path = view.addressOf(id);
-    return element("a", { text: id, href: path, "data-route": path });
+    const made = element("a", { text: id });
+    lead(made, id);
+    return made;
   };
   const show = () => {
     const place = find("#kin");
     if (!place) return;
     const parent = landscope.plan.manifest()?.parent,
       branches = children();
-    const key = JSON.stringify([view.state.run, view.addressOf(""), parent, branches]);
-    if (key === shown) return;
+    place.hidden = view.state.run === null || !(parent || branches.length);
+    // Where links lead changes with the view; a link that were made anew meanwhile would lose the click on it.
+    const key = JSON.stringify([parent, branches]);
+    if (key === shown) {
+      place.querySelectorAll("a").forEach((known) => lead(known, known.textContent));
+      return;
+    }
     shown = key;
     const parts = [];
     if (parent) parts.push("branched from ", link(parent.run), ` at step ${format.whole(parent.step)}`);
@@ -32,7 +39,6 @@ landscope.kin = (() => {
     );
     place.replaceChildren(...parts);
     place.title = place.textContent;
-    place.hidden = view.state.run === null || !parts.length;
   };
   ["plan", "runs", "data", "run", "route", "view"].forEach((event) => landscope.on(event, show));
   return { show };
