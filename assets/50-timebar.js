@@ -2,7 +2,7 @@
 landscope.timebar = (() => {
   const { view, run, find, setText, element } = landscope;
   const PLAY_S = 24; // the whole history in this time at speed 1, whatever its length
-  const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
+  const SPEEDS = view.choices.speed.map(Number).sort((slow, fast) => slow - fast);
   let playing = false,
     playedAt = 0,
     position = 0;

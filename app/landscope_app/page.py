@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -62,6 +63,12 @@ INDEX = """<!DOCTYPE html>
 """The theme is chosen in the head, before anything is painted; a file of its own, as inline scripts are not allowed.
 Plotly is asked for there too: Dash would only begin to load it once it has made the page."""
 
+LATER: dict[str, Callable[[bool], Component]] = {
+    "recipes": lambda read_only: recipes_page(read_only=read_only),
+    "compare": lambda _: compare_page(),
+}
+"""Pages that are made when they are first visited, so that the others appear the sooner."""
+
 
 def build_page(app: dash.Dash) -> None:
     """Give `app` its layout, its document and its few callbacks."""
@@ -83,7 +90,7 @@ def build_page(app: dash.Dash) -> None:
         prevent_initial_call=True,
     )(open_drawer)
     app.callback(
-        [Output(page.id, "children") for page in _later_pages().values()],
+        [Output(f"{name}-page", "children") for name in LATER],
         Input(ids.VISITED, "data"),
         prevent_initial_call=True,
     )(make_page)
@@ -135,7 +142,7 @@ def page_layout(*, read_only: bool = False) -> Component:
             page_header(),
             banner(),
             runs_page(),
-            *(_empty(page) for page in _later_pages(read_only).values()),
+            *(_empty(make(read_only)) for make in LATER.values()),
             html.Main(
                 [
                     html.Div(
@@ -190,11 +197,6 @@ def page_layout(*, read_only: bool = False) -> Component:
     )
 
 
-def _later_pages(read_only: bool = False) -> dict[str, Component]:
-    """Pages that are made when they are first visited, so that the others appear the sooner."""
-    return {"recipes": recipes_page(read_only=read_only), "compare": compare_page()}
-
-
 def _empty(page: Component) -> Component:
     page.children = []
     return page
@@ -202,8 +204,8 @@ def _empty(page: Component) -> Component:
 
 def make_page(visited: str | None) -> list[Any]:
     """What stands on the page that is visited for the first time; see assets/90-main.js."""
-    pages = _later_pages(flask.current_app.config[READ_ONLY])
-    return [page.children if name == visited else no_update for name, page in pages.items()]
+    read_only = flask.current_app.config[READ_ONLY]
+    return [make(read_only).children if name == visited else no_update for name, make in LATER.items()]
 
 
 def open_drawer(asked: dict[str, Any] | None) -> tuple[Any, Any, Any]:
